@@ -1,0 +1,8 @@
+"""The plugins and summaries that come with nmus. A new one is a folder and a line here."""
+
+from __future__ import annotations
+
+from plugins.contract import Plugin, Summary
+
+BUILTIN: tuple[Plugin, ...] = ()
+SUMMARIES: tuple[Summary, ...] = ()

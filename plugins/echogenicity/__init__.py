@@ -1,0 +1,1 @@
+"""Muscle: echogenicity, thickness and texture in stills."""

@@ -1,0 +1,1 @@
+"""Fasciculations: involuntary twitches in muscle cine."""

@@ -1,0 +1,1 @@
+"""Nerve: cross-sectional area in transverse stills."""

@@ -1,0 +1,1 @@
+"""The nmus service: receive, analyse, report, deliver."""

@@ -1,0 +1,1 @@
+"""From stored objects to findings: read, group, run the plugins."""

@@ -1,0 +1,1 @@
+"""Placeholder of the layer; see the design."""

@@ -1,0 +1,1 @@
+"""From scanners and Orthanc into the archive."""
