@@ -1,0 +1,196 @@
+"""A child process may crash, hang, fork, flood or grow: the caller gets a reason and nothing else is harmed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from plugins.contract import Declined, ReasonCode
+from service.analyse.child import ChildFailed, Limits, call
+from service.errors import Unanalysable
+
+QUICK = Limits(time_s=60, memory_mb=8192, output_mb=64)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def _until(condition, seconds=30.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.02)
+
+
+def add(a, b):
+    return a + b
+
+
+def same(value):
+    return value
+
+
+def hang():
+    while True:
+        pass
+
+
+def kill_self():
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def leave(code):
+    os._exit(code)
+
+
+def swallow_memory():
+    return np.ones(10**10, np.float64).sum()
+
+
+def flood(path):
+    with Path(path).open("wb") as file:
+        for _ in range(2000):
+            file.write(b"x" * 2**20)
+
+
+def print_much():
+    for _ in range(200):
+        sys.stdout.write("x" * 2**20)
+    return "done"
+
+
+def fork_and_return(path):
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(600)
+        os._exit(0)
+    Path(path).write_text(str(pid))
+    return "parent done"
+
+
+def fail_with_patient_name():
+    raise ValueError("DOE^JANE could not be measured")
+
+
+def cannot_be_analysed():
+    raise Unanalysable("file abc has no pixels", "unreadable", "send it again")
+
+
+class Evil:
+    def __reduce__(self):
+        return (os.system, ("true",))
+
+
+def return_code():
+    return Evil()
+
+
+def test_a_value_comes_back(tmp_path):
+    assert call(add, 2, 3, limits=QUICK, scratch=tmp_path) == 5
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_contract_values_and_arrays_come_back(tmp_path):
+    declined = Declined(ReasonCode.MOTION, "too much motion", "scan again")
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    back, numbers = call(same, (declined, array), limits=QUICK, scratch=tmp_path)
+    assert back == declined
+    np.testing.assert_array_equal(numbers, array)
+
+
+def test_a_hang_ends_at_the_limit(tmp_path):
+    begin = time.monotonic()
+    with pytest.raises(ChildFailed, match=r"limit of 0\.5 s") as failure:
+        call(hang, limits=Limits(time_s=0.5), scratch=tmp_path)
+    assert failure.value.kind == "time-limit"
+    assert time.monotonic() - begin < 20
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "text"),
+    [(kill_self, (), "SIGSEGV"), (leave, (0,), "without a result"), (leave, (3,), "code 3")],
+)
+def test_a_crash_is_a_reason(tmp_path, function, arguments, text):
+    with pytest.raises(ChildFailed, match=text):
+        call(function, *arguments, limits=QUICK, scratch=tmp_path)
+
+
+def test_memory_has_a_limit(tmp_path):
+    with pytest.raises(ChildFailed) as failure:
+        call(swallow_memory, limits=QUICK, scratch=tmp_path)
+    assert failure.value.kind == "memory-limit"
+
+
+def test_output_has_a_limit(tmp_path):
+    with pytest.raises(ChildFailed, match=r"wrote more|OSError"):
+        call(flood, str(tmp_path / "flood"), limits=QUICK, scratch=tmp_path)
+    assert (tmp_path / "flood").stat().st_size <= 64 * 2**20
+
+
+def test_what_is_printed_goes_nowhere(tmp_path):
+    assert call(print_much, limits=QUICK, scratch=tmp_path) == "done"
+
+
+def test_what_was_forked_dies_with_the_child(tmp_path):
+    note = tmp_path / "pid"
+    assert call(fork_and_return, str(note), limits=QUICK, scratch=tmp_path) == "parent done"
+    _until(lambda: not _alive(int(note.read_text())))
+
+
+def test_the_text_of_a_foreign_error_stays_inside(tmp_path):
+    with pytest.raises(ChildFailed) as failure:
+        call(fail_with_patient_name, limits=QUICK, scratch=tmp_path)
+    assert "ValueError" in str(failure.value)
+    assert "DOE" not in str(failure.value)
+
+
+def test_unanalysable_comes_through_whole(tmp_path):
+    with pytest.raises(Unanalysable, match="no pixels") as failure:
+        call(cannot_be_analysed, limits=QUICK, scratch=tmp_path)
+    assert (failure.value.code, failure.value.remedy) == ("unreadable", "send it again")
+
+
+def test_a_result_is_data_and_never_code(tmp_path):
+    with pytest.raises(ChildFailed, match="not a value of the contract"):
+        call(return_code, limits=QUICK, scratch=tmp_path)
+
+
+def test_unwanted_work_is_stopped(tmp_path):
+    with pytest.raises(ChildFailed) as failure:
+        call(hang, limits=QUICK, scratch=tmp_path, wanted=lambda: False)
+    assert failure.value.kind == "cancelled"
+
+
+def test_the_child_dies_when_its_parent_is_killed(tmp_path):
+    script = (
+        "import sys; from pathlib import Path\n"
+        "import child_victim as v; from service.analyse.child import call, Limits\n"
+        "call(v.note_and_hang, sys.argv[1], limits=Limits(time_s=300), scratch=Path(sys.argv[2]))\n"
+    )
+    (tmp_path / "child_victim.py").write_text(
+        "import os, pathlib\n"
+        "def note_and_hang(path):\n"
+        "    p = pathlib.Path(path); p.with_suffix('.t').write_text(str(os.getpid())); p.with_suffix('.t').rename(p)\n"
+        "    while True: pass\n"
+    )
+    note = tmp_path / "pid"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    parent = subprocess.Popen([sys.executable, "-c", script, str(note), str(tmp_path)], env=environment)
+    try:
+        _until(note.exists, 60)
+    finally:
+        parent.kill()
+        parent.wait()
+    _until(lambda: not _alive(int(note.read_text())))
