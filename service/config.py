@@ -1,1 +1,321 @@
-"""Placeholder of the layer; see the design."""
+"""Settings: frozen, read once from one TOML file, validated whole; every default is justified where it stands.
+
+Without a file the embedded defaults hold: a service on the loopback address that receives, analyses and keeps its
+results, and sends nothing anywhere. A wrong file ends in :class:`~service.errors.Misconfigured`, whose text names
+each wrong key, its value, and what to write instead; the service does not start on half a configuration.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from reference_store.values import Side, View
+from service.errors import Misconfigured
+
+UID_PATTERN = re.compile(r"(?=.{1,64}\Z)(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
+"""PS3.5 section 9.1: components without leading zero, 64 characters at most. Always matched whole."""
+
+
+def _network(text: str) -> str:
+    return str(ipaddress.ip_network(text, strict=False))
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from error
+    return text
+
+
+AETitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[ -\[\]-~]*[!-\[\]-~][ -\[\]-~]*$")]
+"""PS3.5 table 6.2-1: up to 16 printable characters, no backslash, not only spaces."""
+Network = Annotated[str, AfterValidator(_network)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
+Uid = Annotated[str, Field(pattern=r"^[0-9.]{3,64}$")]
+Port = Annotated[int, Field(ge=0, le=65535)]
+PeerPort = Annotated[int, Field(ge=1, le=65535)]
+SrClass = Literal["comprehensive-3d", "comprehensive"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Service(_Section):
+    """``[service]``: where the state lies and how the steps are timed."""
+
+    data_folder: Path = Path("nmus-data")
+    """Archive, spool and ledger; must be a local disk. Relative to the folder of the settings file."""
+    database: str = ""
+    """SQLAlchemy address of the ledger. Empty: SQLite in the data folder, which needs no server and no upkeep."""
+    tick_seconds: float = Field(default=0.5, gt=0, le=60)
+    """How often settle, claim and send look for work; half a second is not felt and costs under 1 % of a core."""
+    lease_seconds: float = Field(default=30, ge=2, le=3600)
+    """A job whose worker has been silent this long is given to another; three missed renewals of ten seconds."""
+
+
+class Listener(_Section):
+    """``[listener]``: the C-STORE and C-ECHO SCP, a process of its own."""
+
+    enabled: bool = True
+    ae_title: AETitle = "NMUS"
+    host: str = "127.0.0.1"
+    """Loopback, so that nothing is open to a network before somebody decided it should be."""
+    port: Port = 11112
+    """Registered for DICOM and free of root rights; 0 takes a free port and logs it."""
+    require_called_ae_title: bool = False
+    """Off: scanners are often set up with an old title. On: a wrong called title is refused at association."""
+    calling_ae_titles: tuple[AETitle, ...] = ()
+    """Who may send; empty lets every title in. A title alone is no authentication: set ``networks`` too."""
+    networks: tuple[Network, ...] = ()
+    """Addresses (CIDR) that may connect; empty lets every address in that can reach ``host``."""
+    maximum_associations: int = Field(default=50, ge=1, le=1000)
+    """pynetdicom's own 10 is met by one ward at work; beyond the limit the answer is "transient", so scanners retry."""
+    maximum_unestablished_per_address: int = Field(default=8, ge=1, le=1000)
+    """Connections of one address that have not said who they are: a port scan must not eat the threads."""
+    maximum_pdu_bytes: int = Field(default=131072, ge=4096, le=1048576)
+    """Measured best size for pynetdicom: fewer PDUs than its 16 kB, while unlimited is slower."""
+    maximum_object_mb: int = Field(default=8192, ge=1)
+    """No ultrasound loop comes near; a peer that streams for ever is cut off."""
+    network_timeout_seconds: float = Field(default=60, ge=5)
+    """Silence on an open association; must be longer than the slowest durable write."""
+    acse_timeout_seconds: float = Field(default=15, ge=1)
+    """For the association request to arrive whole; a silent TCP client is dropped after it."""
+    drain_seconds: float = Field(default=20, ge=0, le=600)
+    """How long SIGTERM waits for associations that are still sending; below systemd's 90 s."""
+    private_sop_classes: tuple[Uid, ...] = ()
+    """Private storage classes to take besides all standard and the retired ultrasound ones."""
+    warn_free_mb: int = Field(default=10_000, ge=0)
+    """Below this the metrics and the log warn: a day's work of a busy laboratory still fits."""
+    refuse_free_mb: int = Field(default=2_000, ge=0)
+    """Below this objects are answered 0xA700 and associations refused as transient: room for ledger and results.
+    A floor in megabytes, not a share: 10 % of a large disk would waste a terabyte."""
+
+
+class OrthancSource(_Section):
+    """``[[orthanc]]``: an Orthanc whose stored series are pulled through ``/changes``."""
+
+    name: str = Field(min_length=1, max_length=64)
+    url: str = Field(pattern=r"^https?://")
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    poll_seconds: float = Field(default=5, ge=0.1)
+    """One short request; the quiet time is longer anyhow."""
+    timeout_seconds: float = Field(default=60, gt=0)
+    """pyorthanc's own 5 s cuts off a long cine."""
+
+
+class Settle(_Section):
+    """``[settle]``: when a study is taken to be complete."""
+
+    quiet_seconds: float = Field(default=60, ge=0)
+    """Nothing new for a minute. A scanner that sends at the end of the exam needs seconds; one that sends image by
+    image pauses between muscles, and what comes later makes a rerun that amends, so nothing is lost by a short one."""
+    sources: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    """Quiet seconds per calling AE title or Orthanc source name; the largest among a study's sources counts."""
+
+
+class Analysis(_Section):
+    """``[analysis]``: plugins and their limits."""
+
+    workers: int = Field(default=1, ge=1, le=64)
+    """Studies analysed at once; one leaves the other core of a small machine to reception."""
+    time_limit_seconds: float = Field(default=300, gt=0)
+    """Per plugin and acquisition. A minute of cine takes two to four seconds: a hundredfold margin."""
+    memory_limit_mb: int = Field(default=4096, ge=256)
+    """Address space of one plugin run; a bomb ends here and not in the machine's swap."""
+    maximum_attempts: int = Field(default=5, ge=1, le=100)
+    """A job claimed this often without outcome killed its worker each time; it is set aside as dead and shown."""
+    enabled: tuple[str, ...] = ()
+    """Names of plugins to run; empty runs all that are installed."""
+    disabled: tuple[str, ...] = ()
+    parameters: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """``[analysis.parameters.NAME]``: fields of that plugin's dataclass."""
+
+
+class Report(_Section):
+    """``[report]``: what is made of the findings."""
+
+    sr_class: SrClass = "comprehensive-3d"
+    """What highdicom and dcmqi write for TID 1500; a destination may ask for Comprehensive SR instead."""
+    per: Literal["study", "series"] = "study"
+    """One report for an exam: scanners put each image into a series of its own, or all into one."""
+    content_qualification: Literal["RESEARCH", "PRODUCT", "SERVICE"] = "RESEARCH"
+    """PS3.3 C.8.13.2.1.1. Not a cleared medical device, and the object says so until the site decides otherwise."""
+    secondary_capture: bool = True
+    """Most viewers show no SR outlines; the picture with the outline is what a reader sees."""
+    languages: tuple[str, ...] = ("en",)
+    organisation: str = ""
+    """Institution that runs the service, written as the device observer's organisation when given."""
+    uid_root: str = Field(default="", pattern=r"^([0-9.]{3,30})?$")
+    """Organisation's own UID root for results; empty derives 2.25 UIDs (PS3.5 B.2), which need no registration."""
+
+
+class Destination(_Section):
+    """``[[destination]]``: where results go, by C-STORE or into an Orthanc by REST."""
+
+    name: str = Field(min_length=1, max_length=64)
+    ae_title: AETitle | None = None
+    host: str | None = None
+    port: PeerPort | None = None
+    calling_ae_title: AETitle | None = None
+    """Our title towards this peer; the listener's when absent, so that a PACS knows one partner."""
+    orthanc: str | None = Field(default=None, pattern=r"^https?://")
+    """Address of an Orthanc's REST interface instead of ``ae_title``, ``host`` and ``port``."""
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    sr_class: SrClass | None = None
+    """Instead of ``report.sr_class``, for a PACS that does not know Comprehensive 3D SR."""
+    objects: tuple[Literal["sr", "sc"], ...] = ("sr", "sc")
+    timeout_seconds: float = Field(default=60, gt=0)
+    """For the answer to one object; a PACS that archives while we wait takes seconds."""
+
+    @model_validator(mode="after")
+    def _one_way_there(self) -> Self:
+        dicom = (self.ae_title, self.host, self.port)
+        if None not in dicom and self.orthanc is None:
+            return self
+        if self.orthanc is not None and dicom == (None, None, None):
+            return self
+        raise ValueError("give either ae_title, host and port (C-STORE), or orthanc (REST address), not both")
+
+
+class Mapping(_Section):
+    """``[[mapping]]``: what a site's own descriptions mean. The first mapping whose every pattern is found is taken."""
+
+    match: dict[str, Pattern] = Field(min_length=1)
+    """Attribute keyword (``SeriesDescription``, ``ProtocolName``, ``ViewName``, ``StageName``, ``ImageComments`` …) to
+    a regular expression, searched without regard to case."""
+    structure: str | None = None
+    """Name or synonym in the reference store's catalogue."""
+    side: Side | None = None
+    site: str | None = None
+    view: View | None = None
+
+
+class Web(_Section):
+    """``[web]``: pages, health and metrics."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    """Loopback: the pages show study data and have no login of their own."""
+    port: Port = 8180
+
+
+class References(_Section):
+    """``[references]``: the site's own reference models."""
+
+    folder: Path | None = None
+    """Own tables and models beside the built-in ones; none by default. Relative to the folder of the settings file."""
+
+
+class Logs(_Section):
+    """``[logs]``: JSON lines on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    file: Path | None = None
+    """Standard error by default, which systemd and containers collect and rotate."""
+
+
+class Settings(_Section):
+    """The whole configuration. ``Settings()`` are the embedded defaults."""
+
+    service: Service = Service()
+    listener: Listener = Listener()
+    orthanc: tuple[OrthancSource, ...] = ()
+    settle: Settle = Settle()
+    analysis: Analysis = Analysis()
+    report: Report = Report()
+    destination: tuple[Destination, ...] = ()
+    mapping: tuple[Mapping, ...] = ()
+    web: Web = Web()
+    references: References = References()
+    logs: Logs = Logs()
+
+    @model_validator(mode="after")
+    def _names_once(self) -> Self:
+        for section, entries in (("orthanc", self.orthanc), ("destination", self.destination)):
+            names = [entry.name for entry in entries]
+            twice = {name for name in names if names.count(name) > 1}
+            if twice:
+                raise ValueError(f"[[{section}]] has the name {sorted(twice)[0]!r} more than once: names must differ")
+        return self
+
+    def placed(self, folder: Path) -> Settings:
+        """The same settings with every relative path taken from ``folder``, which is made absolute."""
+        root = folder.resolve()
+        service = self.service.model_copy(update={"data_folder": root / self.service.data_folder})
+        references, logs = self.references, self.logs
+        if references.folder is not None:
+            references = references.model_copy(update={"folder": root / references.folder})
+        if logs.file is not None:
+            logs = logs.model_copy(update={"file": root / logs.file})
+        return self.model_copy(update={"service": service, "references": references, "logs": logs})
+
+
+def load(path: Path | None = None) -> Settings:
+    """Settings of a TOML file, or the embedded defaults; relative paths become absolute.
+
+    Raises
+    ------
+    Misconfigured
+        The file cannot be read, is no TOML, or a key or value in it is wrong; each one is named with its remedy.
+    """
+    if path is None:
+        return Settings().placed(Path.cwd())
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Misconfigured(f"settings file {path}: cannot be read ({error.strerror}); give a readable file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"settings file {path}: is no valid TOML: {error}; mend that line") from error
+    return validated(values, str(path)).placed(path.parent)
+
+
+def validated(values: dict[str, Any], origin: str = "settings") -> Settings:
+    """Settings of values already read, with relative paths as they are.
+
+    Raises
+    ------
+    Misconfigured
+        One text for all that is wrong, a line each.
+    """
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        lines = [_told(detail) for detail in error.errors(include_url=False)]
+        raise Misconfigured(f"{origin}: {len(lines)} wrong:\n  " + "\n  ".join(lines)) from None
+
+
+def _told(detail: ErrorDetails) -> str:
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"]).lstrip(".")
+    if detail["type"] == "extra_forbidden":
+        allowed = _keys_beside(detail["loc"])
+        near = difflib.get_close_matches(str(detail["loc"][-1]), allowed, n=1)
+        remedy = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(allowed))}"
+        return f"{key}: there is no such setting; {remedy}"
+    if detail["type"] == "missing":
+        return f"{key}: is missing; it has no default, so write it"
+    value = "(not shown)" if "password" in key else repr(detail["input"])
+    rule = detail["msg"].removeprefix("Value error, ")
+    return f"{key or 'settings'} = {value[:200]}: {rule}; write a value that fits, or leave the key out for its default"
+
+
+def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = Settings
+    for part in location[:-1]:
+        if isinstance(part, int):
+            continue
+        annotation: Any = model.model_fields[part].annotation if part in model.model_fields else None
+        inner = [annotation, *getattr(annotation, "__args__", ())]
+        model = next((kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel)), model)
+    return list(model.model_fields)
