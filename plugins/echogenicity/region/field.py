@@ -1,0 +1,121 @@
+"""The field of view: where in the picture the scanner drew tissue.
+
+Echoes are speckled, so nearly every pixel differs from its neighbour; menus, margins and scales are flat. The
+largest piece of picture whose pixels mostly differ from a neighbour is the field. It is needed although DICOM
+gives regions: their boxes include black margins, and many pictures have none.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from plugins.images import Box, Grey, Mask
+
+TEXTURE_WINDOW = 15
+"""Side in pixels of the square in which pixels that differ from a neighbour are counted."""
+TEXTURED_SHARE = 0.35
+"""A lower share than one half keeps dim, deep tissue; letters and rulers are removed by the opening."""
+DIM_SHARE = 0.06
+"""A row in line with the field belongs to it when this share of its pixels differs: black muscle has only streaks."""
+LARGEST_GAP = 0.12
+"""Rows without even that, as a share of the picture's height, which may lie between two parts of one field."""
+SMALLEST_RUN = 0.045
+"""Such rows count in runs of at least this share of the height; a line of letters is lower."""
+SMALLEST_SIDE = 48
+"""A field smaller than this, in pixels, is no image of a muscle."""
+
+
+def field_of_view(grey: Grey, coloured: Mask, region_box: Box | None) -> Box:
+    """The smallest box around the field; the whole region (or picture) where no texture is found.
+
+    ``grey`` and ``coloured`` have the picture's shape (rows, columns). Coloured pixels (marks, text, Doppler) do
+    not count as texture. With ``region_box``, the calibrated region, nothing outside it is considered.
+    """
+    limits = _within(region_box, grey.shape)
+    differs = _differs(_cut(grey, limits), _cut(coloured, limits))
+    piece = _largest_textured(differs)
+    columns = np.flatnonzero((differs & piece).sum(axis=0) > 0.2 * np.maximum(piece.sum(axis=0), 1))
+    rows = np.flatnonzero((differs & piece).sum(axis=1) > 0.2 * np.maximum(piece.sum(axis=1), 1))
+    if rows.size < SMALLEST_SIDE or columns.size < SMALLEST_SIDE:
+        return limits
+    left, right = int(columns[0]), int(columns[-1]) + 1
+    top, bottom = _with_dim_rows(differs[:, left:right].mean(axis=1), int(rows[0]), int(rows[-1]))
+    return Box(limits.column0 + left, limits.row0 + top, limits.column0 + right, limits.row0 + bottom)
+
+
+def field_mask(grey: Grey, coloured: Mask, box: Box) -> Mask:
+    """The field inside its box, shape (rows, columns) of the box: a fan or a slanted edge leaves corners out.
+
+    The convex hull of the texture, so that dark tissue inside stays inside; everything where there is none.
+    """
+    piece = _largest_textured(_differs(_cut(grey, box), _cut(coloured, box)), DIM_SHARE)
+    points = np.argwhere(piece)[:, ::-1].astype(np.int32)
+    if len(points) < SMALLEST_SIDE**2:
+        return np.ones(piece.shape, bool)
+    hull = cv2.convexHull(points)
+    filled = np.zeros(piece.shape, np.uint8)
+    cv2.fillConvexPoly(filled, hull, 1)
+    return filled.astype(bool)
+
+
+def _with_dim_rows(share: npt.NDArray[np.float64], first: int, last: int) -> tuple[int, int]:
+    """Grow the rows ``first`` to ``last`` over dim ones above and below, bridging gaps of a bounded size.
+
+    Only runs of rows count that are higher than letters are.
+    """
+    dim = np.r_[0, (share > DIM_SHARE).astype(np.int8), 0]
+    starts, stops = np.flatnonzero(np.diff(dim) == 1), np.flatnonzero(np.diff(dim) == -1)
+    runs = [(int(a), int(b)) for a, b in zip(starts, stops, strict=True) if b - a >= SMALLEST_RUN * share.size]
+    gap = LARGEST_GAP * share.size
+    stop = last + 1
+    for low, high in reversed(runs):
+        if low < first <= high + gap:
+            first = low
+    for low, high in runs:
+        if high > stop >= low - gap:
+            stop = high
+    return first, stop
+
+
+def _within(region_box: Box | None, shape: tuple[int, ...]) -> Box:
+    """The region clipped to the picture; the whole picture when nothing of it is left."""
+    rows, columns = shape[0], shape[1]
+    whole = Box(0, 0, columns, rows)
+    if region_box is None:
+        return whole
+    box = Box(
+        max(0, region_box.column0),
+        max(0, region_box.row0),
+        min(columns, region_box.column1),
+        min(rows, region_box.row1),
+    )
+    return box if box.column1 - box.column0 >= 2 and box.row1 - box.row0 >= 2 else whole
+
+
+def _cut(array: npt.NDArray[np.generic], box: Box) -> npt.NDArray[np.generic]:
+    return array[box.row0 : box.row1, box.column0 : box.column1]
+
+
+def _differs(grey: npt.NDArray[np.generic], coloured: npt.NDArray[np.generic]) -> Mask:
+    """Grey pixels that differ from the one before or above."""
+    values = np.asarray(grey, np.int16)
+    differs = np.zeros(values.shape, bool)
+    differs[:, 1:] |= values[:, 1:] != values[:, :-1]
+    differs[1:, :] |= values[1:, :] != values[:-1, :]
+    differs &= ~np.asarray(coloured, bool)
+    return differs
+
+
+def _largest_textured(differs: Mask, least_share: float = TEXTURED_SHARE) -> Mask:
+    """The largest piece whose pixels mostly differ, opened so that letters, rulers and wedges fall away."""
+    window = (TEXTURE_WINDOW, TEXTURE_WINDOW)
+    share = cv2.blur(differs.astype(np.float32), window, borderType=cv2.BORDER_REPLICATE)
+    textured = (share > least_share).astype(np.uint8)
+    opened = cv2.morphologyEx(textured, cv2.MORPH_OPEN, np.ones((2 * TEXTURE_WINDOW + 1,) * 2, np.uint8))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=4)
+    if count < 2:
+        return np.zeros(differs.shape, bool)
+    piece: Mask = labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
+    return piece
