@@ -1,0 +1,51 @@
+"""Concepts of the muscle analysis that no standard has: private scheme 99NMUS, NM-1001 to NM-1199.
+
+A value is never reused. Texture features carry the codes of the Image Biomarker Standardisation Initiative (IBSI),
+which DICOM lists in CID 7467 and CID 7475 (PS3.16).
+"""
+
+from __future__ import annotations
+
+from plugins.codes import private
+from reference_store.values import Code
+
+SKEWNESS = Code("126051", "DCM", "Skewness")
+KURTOSIS = Code("126052", "DCM", "Kurtosis")
+
+PERCENTILE_5 = private("NM-1001", "Echogenicity, 5th percentile")
+PERCENTILE_95 = private("NM-1002", "Echogenicity, 95th percentile")
+SHARE_AT_0 = private("NM-1003", "Fraction of pixels at grey level 0")
+SHARE_AT_255 = private("NM-1004", "Fraction of pixels at grey level 255")
+SHARE_COLOURED = private("NM-1005", "Fraction of coloured pixels left out")
+ECHO_VARIATION = private("NM-1006", "Echo variation")
+IMAGES_AVERAGED = private("NM-1007", "Number of images averaged")
+SPREAD_OVER_IMAGES = private("NM-1008", "Coefficient of variation over repeated images")
+
+MUSCLE_THICKNESS = private("NM-1010", "Muscle thickness")
+FAT_THICKNESS = private("NM-1011", "Subcutaneous tissue thickness")
+REGION_AREA = private("NM-1012", "Area of the measured region")
+MUSCLE_AREA = private("NM-1013", "Muscle cross-sectional area")
+REGION_DEPTH = private("NM-1014", "Depth of the measured region")
+
+DEPTH_SLOPE = private("NM-1020", "Echogenicity slope over depth")
+SUPERFICIAL_THIRD = private("NM-1021", "Echogenicity of the superficial third")
+MIDDLE_THIRD = private("NM-1022", "Echogenicity of the middle third")
+DEEP_THIRD = private("NM-1023", "Echogenicity of the deep third")
+THIRDS_DIFFERENCE = private("NM-1024", "Superficial less deep third echogenicity")
+
+ANISOTROPY = private("NM-1030", "Structure tensor anisotropy")
+FIBRE_ANGLE = private("NM-1031", "Fibre angle to the horizontal")
+PENNATION_ANGLE = private("NM-1032", "Pennation angle to the deep aponeurosis")
+FASCIA_SLANT = private("NM-1033", "Slant of the superficial fascia")
+
+FAT_ECHO = private("NM-1040", "Echogenicity of subcutaneous tissue")
+MUSCLE_TO_FAT = private("NM-1041", "Muscle to subcutaneous echogenicity ratio")
+DEEP_BORDER_ECHO = private("NM-1042", "Echo of the deep border")
+DEEP_BORDER_CONTRAST = private("NM-1043", "Contrast of the deep border")
+CALIBRATED_BACKSCATTER = private("NM-1050", "Calibrated muscle backscatter")
+
+SUGGESTED_CLASS = private("NM-1060", "Suggested visual class of the muscle")
+CLASS_NORMAL = private("NM-1061", "Suggested: normal")
+CLASS_UNCERTAIN = private("NM-1062", "Suggested: uncertain")
+CLASS_ABNORMAL = private("NM-1063", "Suggested: abnormal")
+READER_GRADE = private("NM-1064", "Grade given by a reader")
