@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from plugins.contract import Plugin, Summary
+from plugins.echogenicity import Echogenicity
 
-BUILTIN: tuple[Plugin, ...] = ()
+BUILTIN: tuple[Plugin, ...] = (Echogenicity(),)
 SUMMARIES: tuple[Summary, ...] = ()

@@ -9,8 +9,10 @@ from plugins.contract import (
     Acquisition,
     Clip,
     FrameRef,
+    Grey,
     Line,
     LineRole,
+    Mask,
     NotAssessable,
     Outline,
     Point,
@@ -19,7 +21,8 @@ from plugins.contract import (
     RegionShape,
     TissueRegion,
 )
-from plugins.outlines import RegionInvalid, area_px, outline_of
+from plugins.echogenicity.region import locate
+from plugins.outlines import RegionInvalid, area_px, closed, inside_point, outline_of
 
 ENCLOSING = (RegionShape.POLYGON, RegionShape.ELLIPSE, RegionShape.BOX)
 
@@ -82,6 +85,71 @@ def drawn_choice(clip: Clip, region: Region, acquisition: Acquisition) -> Chosen
         whole=region.structure == acquisition.structure and region.shape is not RegionShape.BOX,
         label=region.label,
     )
+
+
+def found_choice(
+    clip: Clip, frame: int, grey: Grey, coloured: Mask, acquisition: Acquisition
+) -> Chosen | NotAssessable:
+    """What the search finds in one frame; a point that someone set decides between candidates.
+
+    The search alone answers only above its own threshold. Where a person marked a point and exactly one candidate
+    holds it, that candidate is the answer: the choice was the person's, the line the picture's.
+    """
+    image = FrameRef(clip.sop_instance_uid, frame)
+    tissues = [region for region in clip.regions if not region.colour]
+    if len(tissues) > 1:
+        return NotAssessable(
+            ReasonCode.AMBIGUOUS_CALIBRATION,
+            f"the picture holds {len(tissues)} tissue regions, and nothing says which one shows the muscle",
+            "draw the region, or send the pictures one by one",
+            image,
+        )
+    tissue = tissues[0] if tissues else None
+    spacing, box = (tissue.spacing, tissue.box) if tissue else (None, None)
+    located = locate(grey, coloured, acquisition.view, acquisition.structure, spacing, box)
+    if located.outline is not None:
+        return Chosen(
+            frame=frame,
+            outline=closed(located.outline),
+            origin=f"found in the image: {located.method}",
+            tissue=tissue,
+            whole=True,
+            superficial=located.superficial,
+            deep=located.deep,
+            alternatives=located.alternatives,
+            confidence=located.confidence,
+        )
+    points = _points_on(clip, frame, acquisition)
+    holding = [other for other in located.alternatives if points and all(inside_point(other, p) for p in points)]
+    if len(holding) == 1:
+        return Chosen(
+            frame=frame,
+            outline=closed(holding[0]),
+            origin=f"point: person; outline found in the image: {located.method}",
+            tissue=tissue,
+            whole=True,
+            alternatives=tuple(other for other in located.alternatives if other is not holding[0]),
+        )
+    return NotAssessable(
+        ReasonCode.NEEDS_REGION,
+        f"no region was drawn, and the search is not sure enough: {located.reason}",
+        "draw the muscle's contour on the scanner, in the viewer, or in a regions file",
+        image,
+        tuple(Line(other, LineRole.ALTERNATIVE) for other in located.alternatives),
+        located.confidence,
+    )
+
+
+def _points_on(clip: Clip, frame: int, acquisition: Acquisition) -> list[Point]:
+    """Points that a person set on this frame and that name no other structure."""
+    return [
+        region.points[0]
+        for region in clip.drawn
+        if region.shape is RegionShape.POINT
+        and region.frame == frame
+        and region.points
+        and region.structure in (None, acquisition.structure)
+    ]
 
 
 def _invalid(clip: Clip, text: str, region: Region | None = None) -> NotAssessable:

@@ -16,10 +16,9 @@ from plugins.contract import (
     References,
 )
 from plugins.echogenicity.average import averaged
-from plugins.echogenicity.chosen import drawn_choice, drawn_region
+from plugins.echogenicity.chosen import drawn_choice, drawn_region, found_choice
 from plugins.echogenicity.image import ImageValues, finding_of, measure_image
 from plugins.echogenicity.still import still_of
-from reference_store import anatomy
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +36,6 @@ class Echogenicity:
                 "the images do not say which muscle they show",
                 "name it on the scanner, add a site mapping rule, or pass --structure",
             )
-        known = anatomy.structure(acquisition.structure)
-        if known.kind != "muscle":
-            return Declined(ReasonCode.NOT_APPLICABLE, f"{known.name} is not a muscle", "none is needed")
         if all(_in_colour(clip) for clip in acquisition.clips):
             return Declined(
                 ReasonCode.COLOUR_DOPPLER,
@@ -82,12 +78,8 @@ class Echogenicity:
             if isinstance(still, Declined):
                 return NotAssessable(still.code, still.text, still.remedy, FrameRef(clip.sop_instance_uid))
             frame = still.frame
-        return NotAssessable(
-            ReasonCode.NEEDS_REGION,
-            "no region was drawn in this image",
-            "draw the muscle's contour on the scanner, in the viewer, or in a regions file",
-            FrameRef(clip.sop_instance_uid, frame),
-        )
+        chosen = found_choice(clip, frame, clip.frames.grey(frame), clip.frames.coloured(frame), acquisition)
+        return chosen if isinstance(chosen, NotAssessable) else measure_image(clip, chosen)
 
 
 def _in_colour(clip: Clip) -> bool:
