@@ -10,7 +10,6 @@ from plugins.contract import (
     Comparison,
     Finding,
     Flag,
-    Measurement,
     Question,
     References,
     Refusal,
@@ -38,7 +37,8 @@ def averaged(images: Sequence[ImageValues], acquisition: Acquisition, references
     mean_echo = values["echo_intensity_mean"][0]
     shown = min(used, key=lambda image: abs(image.values["echo_intensity_mean"] - mean_echo))
     measurements = [
-        _measurement(name, value, spread, raised, acquisition, references) for name, (value, spread) in values.items()
+        measured(name, value, spread, _compared(name, value, raised, acquisition, references))
+        for name, (value, spread) in values.items()
     ]
     measurements.append(measured("image_count", len(used)))
     return Finding(
@@ -66,23 +66,11 @@ def _means(images: Sequence[ImageValues]) -> dict[str, tuple[float, float | None
     return result
 
 
-def _measurement(
-    name: str,
-    value: float,
-    spread: float | None,
-    raised: Sequence[Flag],
-    acquisition: Acquisition,
-    references: References,
-) -> Measurement:
-    """One averaged value, with its comparison where it is one that is compared."""
-    comparison = _compared(name, value, raised, acquisition, references) if name in QUANTITIES else None
-    return measured(name, value, spread, comparison)
-
-
 def _compared(
     name: str, value: float, raised: Sequence[Flag], acquisition: Acquisition, references: References
 ) -> Comparison | Refusal | None:
-    if acquisition.structure is None:
+    """What the reference store says of an average; ``None`` for a measure that is never compared."""
+    if name not in QUANTITIES or acquisition.structure is None:
         return None
     block = flags.blocking(raised)
     if block is not None:
