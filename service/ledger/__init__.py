@@ -1,1 +1,83 @@
-"""The only state: what was received, what is to be done, what was sent."""
+"""The only state: what was received, what is to be done, what was sent.
+
+``Ledger`` is the whole interface::
+
+    received                      keep · open_studies · settle · instances · cursor · advance
+    queued → running → done       claim · renew · finish · fail · rerun · previous_reports
+    waiting → sending → sent      claim_outgoing · sent · postpone · hold · redrive · open_circuit · close_circuit
+    looking                       status · verdicts · events · jobs · outgoing · beat
+
+Every method is one transaction, durable when it returns. Every time is given by the caller, so that a test holds the
+clock. Any process may open the ledger; the tables must be up to date (:func:`service.ledger.migrate.migrate`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from service.ledger.database import LedgerUnavailable, sqlite_url
+from service.ledger.jobs import Jobs, LeaseLost
+from service.ledger.outgoing import Outbox
+from service.ledger.overview import Overview
+from service.ledger.receiving import Receiving
+from service.ledger.values import (
+    Circuit,
+    Event,
+    Instance,
+    Job,
+    JobState,
+    Kept,
+    OpenStudy,
+    OutboxStatus,
+    Outcome,
+    Outgoing,
+    OutgoingState,
+    Process,
+    Result,
+    Status,
+    Verdict,
+)
+
+__all__ = [
+    "Circuit",
+    "Event",
+    "Instance",
+    "Job",
+    "JobState",
+    "Kept",
+    "LeaseLost",
+    "Ledger",
+    "LedgerUnavailable",
+    "OpenStudy",
+    "OutboxStatus",
+    "Outcome",
+    "Outgoing",
+    "OutgoingState",
+    "Process",
+    "Result",
+    "Status",
+    "Verdict",
+    "open_ledger",
+]
+
+
+class Ledger(Receiving, Jobs, Outbox, Overview):
+    """The ledger of one data folder or database."""
+
+
+def open_ledger(data_folder: Path, database: str = "") -> Ledger:
+    """Open the ledger of a data folder, bringing its tables up to date first.
+
+    Raises
+    ------
+    Misconfigured
+        The address cannot be used, or the ledger is of a later version of nmus.
+    LedgerUnavailable
+        The database does not answer.
+    """
+    from service.ledger.migrate import migrate  # noqa: PLC0415 - Alembic is slow to import and seldom needed
+
+    data_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    ledger = Ledger(database or sqlite_url(data_folder))
+    migrate(ledger, data_folder / "ledger.lock")
+    return ledger

@@ -1,0 +1,179 @@
+"""Connections and transactions: one writer a process, durable commits, and commits that several threads share.
+
+SQLite runs in WAL mode with ``synchronous=FULL``: only then is a commit on the disk when it returns, and only then
+may an object be answered with Success. Write transactions start with BEGIN IMMEDIATE under a lock of this process,
+because SQLite's own waiting sleeps in growing steps (eight writers: 80 ms at the 99th percentile).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import sqlalchemy
+from sqlalchemy import Connection, Engine, Table, event
+from sqlalchemy.dialects import postgresql, sqlite
+
+from service.errors import Misconfigured, Unreachable
+
+T = TypeVar("T")
+
+
+class LedgerUnavailable(Unreachable):
+    """The ledger cannot be written or read just now: disk full, locked, or the database server is away."""
+
+
+class Database:
+    """A database that holds the ledger."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._engine = _engine(url)
+        self._turn = threading.RLock()
+        self._pending: list[_Ticket[Any]] = []
+        self._pending_lock = threading.Lock()
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is the embedded database."""
+        return self._engine.dialect.name == "sqlite"
+
+    @property
+    def engine(self) -> Engine:
+        """For migrations."""
+        return self._engine
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._engine.dispose()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One consistent view; never waits for a writer."""
+        with _translated(), self._engine.connect() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction, durable when the block has ended, undone if it raises."""
+        with self._turn, _translated(), self._engine.connect() as connection:
+            write = connection.execution_options(nmus_write=True)
+            with write.begin():
+                yield write
+
+    def write_together(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in a write transaction that it may share with what other threads bring at that moment.
+
+        Whoever gets the turn commits for all who wait, so one disk flush serves many associations. A work that
+        raises must not spoil the others': then each runs in a transaction of its own.
+        """
+        ticket = _Ticket(work)
+        with self._pending_lock:
+            self._pending.append(ticket)
+        with self._turn:
+            if not ticket.done:
+                with self._pending_lock:
+                    batch, self._pending = self._pending, []
+                self._commit(batch)
+        return ticket.outcome()
+
+    def _commit(self, batch: list[_Ticket[Any]]) -> None:
+        try:
+            with self.writing() as connection:
+                values = [ticket.work(connection) for ticket in batch]
+        except Exception as error:  # noqa: BLE001 - handed to the thread whose work it was
+            if len(batch) == 1:
+                batch[0].fail(error)
+                return
+            for ticket in batch:
+                self._commit([ticket])
+            return
+        for ticket, value in zip(batch, values, strict=True):
+            ticket.succeed(value)
+
+    def insert(self, table: Table) -> postgresql.Insert | sqlite.Insert:
+        """An INSERT that knows ON CONFLICT in this database's dialect."""
+        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
+
+class _Ticket(Generic[T]):
+    """One thread's part of a shared commit."""
+
+    __slots__ = ("_error", "_value", "done", "work")
+
+    def __init__(self, work: Callable[[Connection], T]) -> None:
+        self.work = work
+        self.done = False
+        self._error: Exception | None = None
+
+    def succeed(self, value: T) -> None:
+        self._value, self.done = value, True
+
+    def fail(self, error: Exception) -> None:
+        self._error, self.done = error, True
+
+    def outcome(self) -> T:
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (sqlalchemy.exc.OperationalError, sqlalchemy.exc.TimeoutError, sqlalchemy.exc.InterfaceError) as error:
+        cause = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise LedgerUnavailable(f"ledger: {cause}; free disk space or bring the database back") from error
+
+
+def _engine(url: str) -> Engine:
+    try:
+        address = sqlalchemy.make_url(url)
+        backend = address.get_backend_name()
+        if backend == "postgresql":
+            return sqlalchemy.create_engine(address, pool_pre_ping=True)
+        if backend != "sqlite":
+            raise Misconfigured(f"service.database: {backend!r} is not supported; use sqlite or postgresql")
+        engine = sqlalchemy.create_engine(address, connect_args={"timeout": 30, "check_same_thread": False})
+    except (sqlalchemy.exc.ArgumentError, ImportError) as error:
+        raise Misconfigured(
+            f"service.database: cannot be used: {error}; write sqlite:///FILE, or postgresql+psycopg://… with psycopg"
+        ) from error
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+class _RawConnection(Protocol):
+    """What is used of sqlite3's connection."""
+
+    isolation_level: str | None
+
+    def execute(self, sql: str, /) -> object:
+        """Run one statement."""
+
+
+def _prepare(connection: _RawConnection, _record: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "busy_timeout=30000",
+        "foreign_keys=ON",
+        "wal_autocheckpoint=2000",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    write = connection.get_execution_options().get("nmus_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def sqlite_url(data_folder: Path) -> str:
+    """Address of the embedded ledger in a data folder."""
+    return f"sqlite:///{data_folder / 'ledger.sqlite'}"

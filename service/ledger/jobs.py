@@ -1,0 +1,255 @@
+"""Jobs: claim with attempt and lease, renew, and a fenced finish that writes everything in one transaction.
+
+These three statements carry the guarantee that nothing is lost and nothing is visible twice. Whoever claims gets an
+attempt number; whoever comes back with an older one is told so and writes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from service.errors import NmusError
+from service.ledger.database import Database
+from service.ledger.receiving import queue_job
+from service.ledger.tables import EVENT, INSTANCE, JOB, OUTBOX, RESULT, STUDY, VERDICT
+from service.ledger.values import Job, JobState, Outcome, OutgoingState, Result
+
+_JOB_COLUMNS = [JOB.c[name] for name in Job.__dataclass_fields__]
+_RESULT_COLUMNS = [RESULT.c[name] for name in Result.__dataclass_fields__ if name != "destinations"]
+
+
+class LeaseLost(NmusError):
+    """Another worker owns the job by now: stop at once and write nothing."""
+
+
+class Jobs(Database):
+    """The queue of analyses."""
+
+    def claim(self, now: float, owner: str, lease: float, maximum_claims: int = 5) -> Job | None:
+        """Take the job that has waited longest, or one whose worker fell silent; ``None`` if there is none.
+
+        A job that was claimed ``maximum_claims`` times without any outcome is set aside as dead instead: it kills its
+        worker, and nobody lived to record it. Two jobs of one study never run at once, so amendments keep their order.
+        """
+        with self.writing() as connection:
+            while True:
+                candidate = _candidate(connection, now)
+                if candidate is None:
+                    return None
+                if candidate.claims_without_outcome < maximum_claims:
+                    return self._claimed(connection, candidate.id, now, owner, lease)
+                self._bury(connection, candidate.id, now, maximum_claims)
+
+    @staticmethod
+    def _claimed(connection: Connection, job: int, now: float, owner: str, lease: float) -> Job:
+        statement = (
+            update(JOB)
+            .where(JOB.c.id == job)
+            .values(
+                state=JobState.RUNNING,
+                attempt=JOB.c.attempt + 1,
+                claims_without_outcome=JOB.c.claims_without_outcome + 1,
+                owner=owner,
+                lease_until=now + lease,
+                started_at=now,
+            )
+            .returning(*_JOB_COLUMNS)
+        )
+        return _job(connection.execute(statement).one())
+
+    @staticmethod
+    def _bury(connection: Connection, job: int, now: float, claims: int) -> None:
+        reason = (
+            f"claimed {claims} times without any outcome: it ends its worker; look at the log, then rerun the study"
+        )
+        connection.execute(
+            update(JOB).where(JOB.c.id == job).values(state=JobState.DEAD, finished_at=now, reason=reason)
+        )
+        connection.execute(EVENT.insert(), {"at": now, "kind": "dead", "job": job, "detail": reason})
+
+    def renew(self, job: Job, now: float, lease: float) -> bool:
+        """Keep a claimed job; ``False`` means that it is another's: kill the plugin's process at once."""
+        with self.writing() as connection:
+            renewed = connection.execute(update(JOB).where(*_held(job)).values(lease_until=now + lease))
+            return renewed.rowcount == 1
+
+    def finish(self, job: Job, outcome: Outcome, now: float) -> None:
+        """End a job well: fence, results, outbox rows, verdicts and audit in one transaction.
+
+        The results' files must be durable before. Results that an earlier attempt or generation already wrote under
+        the same UID stay as they are.
+
+        Raises
+        ------
+        LeaseLost
+            Another attempt owns the job; nothing was written.
+        """
+        with self.writing() as connection:
+            values = {"state": JobState.DONE, "finished_at": now, "findings": outcome.findings, "reason": ""}
+            self._end(connection, job, values)
+            for result in outcome.results:
+                self._put(connection, job, result, now)
+            self._judge(connection, job, outcome)
+            self._tell(connection, job, now, "done", f"{len(outcome.results)} results")
+
+    def fail(
+        self, job: Job, reason: str, now: float, retry_at: float | None = None, outcome: Outcome | None = None
+    ) -> None:
+        """End an attempt badly: queued again for ``retry_at``, or failed for good with the reason shown.
+
+        Raises
+        ------
+        LeaseLost
+            Another attempt owns the job; nothing was written.
+        """
+        again = retry_at is not None
+        state = JobState.QUEUED if again else JobState.FAILED
+        values: dict[str, Any] = {"state": state, "reason": reason}
+        values |= {"due": retry_at} if again else {"finished_at": now}
+        with self.writing() as connection:
+            self._end(connection, job, values)
+            self._judge(connection, job, outcome or Outcome())
+            self._tell(connection, job, now, "retry" if again else "failed", reason)
+
+    @staticmethod
+    def _end(connection: Connection, job: Job, values: dict[str, Any]) -> None:
+        statement = update(JOB).where(*_held(job)).values(claims_without_outcome=0, lease_until=0, **values)
+        if connection.execute(statement).rowcount != 1:
+            raise LeaseLost(
+                f"job {job.id}, attempt {job.attempt}: taken over by another worker; this one's work is void"
+            )
+
+    def _put(self, connection: Connection, job: Job, result: Result, now: float) -> None:
+        row = {column.name: getattr(result, column.name) for column in _RESULT_COLUMNS}
+        row |= {"job_id": job.id, "generation": job.generation, "study_instance_uid": job.study_instance_uid}
+        connection.execute(self.insert(RESULT).on_conflict_do_nothing(), row)
+        for destination in result.destinations:
+            outgoing = {
+                "sop_instance_uid": result.sop_instance_uid,
+                "destination": destination,
+                "state": OutgoingState.WAITING,
+                "due": now,
+                "created_at": now,
+            }
+            connection.execute(self.insert(OUTBOX).on_conflict_do_nothing(), outgoing)
+
+    @staticmethod
+    def _judge(connection: Connection, job: Job, outcome: Outcome) -> None:
+        rows = [
+            {
+                "job_id": job.id,
+                "generation": job.generation,
+                "sop_instance_uid": verdict.sop_instance_uid,
+                "plugin": verdict.plugin,
+                "code": verdict.code,
+                "text": verdict.text,
+                "remedy": verdict.remedy,
+            }
+            for verdict in outcome.verdicts
+        ]
+        if rows:
+            connection.execute(VERDICT.insert(), rows)
+
+    @staticmethod
+    def _tell(connection: Connection, job: Job, now: float, kind: str, detail: str) -> None:
+        row = {"at": now, "kind": kind, "study_instance_uid": job.study_instance_uid, "job": job.id, "detail": detail}
+        connection.execute(EVENT.insert(), row)
+
+    def release(self, owner: str, now: float) -> int:
+        """Give back the jobs of an owner that has surely ended, so that nobody waits for its lease; how many."""
+        held = update(JOB).where(JOB.c.owner == owner, JOB.c.state == JobState.RUNNING)
+        with self.writing() as connection:
+            return connection.execute(held.values(state=JobState.QUEUED, lease_until=0, due=now)).rowcount
+
+    def rerun(self, study_instance_uid: str, now: float) -> int | None:
+        """Queue a study's next generation with all that has come so far; ``None`` if the study is unknown."""
+        with self.writing() as connection:
+            statement = (
+                update(STUDY)
+                .where(STUDY.c.study_instance_uid == study_instance_uid)
+                .values(state="settled", generation=STUDY.c.generation + 1)
+                .returning(STUDY.c.generation)
+            )
+            generation = connection.execute(statement).scalar()
+            if generation is None:
+                return None
+            connection.execute(
+                update(INSTANCE)
+                .where(INSTANCE.c.study_instance_uid == study_instance_uid)
+                .where(INSTANCE.c.generation.is_(None), INSTANCE.c.conflict.is_(False))
+                .values(generation=generation)
+            )
+            return queue_job(connection, study_instance_uid, generation, now, "rerun")
+
+    def job(self, number: int) -> Job | None:
+        """One job as it stands."""
+        with self.reading() as connection:
+            row = connection.execute(select(*_JOB_COLUMNS).where(JOB.c.id == number)).first()
+            return None if row is None else _job(row)
+
+    def jobs(
+        self, state: JobState | None = None, study_instance_uid: str | None = None, limit: int = 100
+    ) -> tuple[Job, ...]:
+        """The latest jobs, newest first."""
+        query = select(*_JOB_COLUMNS).order_by(JOB.c.id.desc()).limit(limit)
+        if state is not None:
+            query = query.where(JOB.c.state == state)
+        if study_instance_uid is not None:
+            query = query.where(JOB.c.study_instance_uid == study_instance_uid)
+        with self.reading() as connection:
+            return tuple(_job(row) for row in connection.execute(query))
+
+    def findings(self, job: int) -> str:
+        """The findings JSON that a job left; empty if none."""
+        with self.reading() as connection:
+            return str(connection.execute(select(JOB.c.findings).where(JOB.c.id == job)).scalar() or "")
+
+    def previous_reports(self, study_instance_uid: str, generation: int | None = None) -> tuple[Result, ...]:
+        """Results of earlier generations of a study, newest generation first: what a new object amends.
+
+        ``Result.key`` tells which earlier object is about the same thing.
+        """
+        query = select(*_RESULT_COLUMNS).where(RESULT.c.study_instance_uid == study_instance_uid)
+        if generation is not None:
+            query = query.where(RESULT.c.generation < generation)
+        query = query.order_by(RESULT.c.generation.desc(), RESULT.c.instance_number, RESULT.c.sop_instance_uid)
+        names = [column.name for column in _RESULT_COLUMNS]
+        with self.reading() as connection:
+            return tuple(Result(**dict(zip(names, row, strict=True))) for row in connection.execute(query))
+
+    def results(self, job: int) -> tuple[Result, ...]:
+        """What one job wrote."""
+        query = select(*_RESULT_COLUMNS).where(RESULT.c.job_id == job).order_by(RESULT.c.role, RESULT.c.instance_number)
+        names = [column.name for column in _RESULT_COLUMNS]
+        with self.reading() as connection:
+            return tuple(Result(**dict(zip(names, row, strict=True))) for row in connection.execute(query))
+
+
+def _held(job: Job) -> tuple[Any, ...]:
+    return (JOB.c.id == job.id, JOB.c.attempt == job.attempt, JOB.c.owner == job.owner, JOB.c.state == JobState.RUNNING)
+
+
+def _candidate(connection: Connection, now: float) -> Row[Any, Any] | None:
+    """The next job: one whose lease ran out, else the first in the queue whose study is not being worked on.
+
+    Two queries, each served by the index on (state, due, id), so that a long queue costs nothing.
+    """
+    running = JOB.alias("running")
+    busy = (
+        select(running.c.id)
+        .where(running.c.study_instance_uid == JOB.c.study_instance_uid, running.c.state == JobState.RUNNING)
+        .exists()
+    )
+    query = select(JOB.c.id, JOB.c.claims_without_outcome).order_by(JOB.c.due, JOB.c.id).limit(1)
+    query = query.with_for_update(skip_locked=True)  # PostgreSQL; SQLite has one writer anyhow
+    lapsed = query.where(JOB.c.state == JobState.RUNNING, JOB.c.lease_until < now)
+    waiting = query.where(JOB.c.state == JobState.QUEUED, JOB.c.due <= now, ~busy)
+    return connection.execute(lapsed).first() or connection.execute(waiting).first()
+
+
+def _job(row: Row[Any, Any]) -> Job:
+    job = Job(*tuple(row))
+    return replace(job, state=JobState(job.state))

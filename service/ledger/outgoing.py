@@ -1,0 +1,158 @@
+"""The outbox: one row per object and destination, a circuit per destination."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, select, update
+
+from service.ledger.database import Database
+from service.ledger.tables import CIRCUIT, EVENT, OUTBOX, RESULT
+from service.ledger.values import Circuit, Outgoing, OutgoingState
+
+_OF_RESULT = {"sop_class_uid", "transfer_syntax_uid", "study_instance_uid", "path", "size"}
+_COLUMNS = [RESULT.c[name] if name in _OF_RESULT else OUTBOX.c[name] for name in Outgoing.__dataclass_fields__]
+
+
+class Outbox(Database):
+    """What is to be sent, and to whom it can be."""
+
+    def claim_outgoing(
+        self, destination: str, now: float, owner: str, lease: float, limit: int = 50
+    ) -> tuple[Outgoing, ...]:
+        """Take what waits for one destination, oldest first; nothing while its circuit is open or it is paused."""
+        circuit = CIRCUIT.alias()
+        shut = (
+            select(circuit.c.destination)
+            .where(circuit.c.destination == destination)
+            .where((circuit.c.retry_at > now) | circuit.c.paused.is_(True))
+            .exists()
+        )
+        waiting = (OUTBOX.c.state == OutgoingState.WAITING) & (OUTBOX.c.due <= now)
+        lapsed = (OUTBOX.c.state == OutgoingState.SENDING) & (OUTBOX.c.lease_until < now)
+        due = (
+            select(OUTBOX.c.id)
+            .where(OUTBOX.c.destination == destination, waiting | lapsed, ~shut)
+            .order_by(OUTBOX.c.due, OUTBOX.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        with self.writing() as connection:
+            numbers = connection.execute(due).scalars().all()
+            if not numbers:
+                return ()
+            connection.execute(
+                update(OUTBOX)
+                .where(OUTBOX.c.id.in_(numbers))
+                .values(state=OutgoingState.SENDING, attempt=OUTBOX.c.attempt + 1, owner=owner, lease_until=now + lease)
+            )
+            return _outgoing(connection, OUTBOX.c.id.in_(numbers))
+
+    def sent(self, outgoing: Outgoing, now: float, note: str = "") -> bool:
+        """The destination took it. ``False``: another sender owns the row by now (the object is the same bytes)."""
+        return self._move(outgoing, now, "sent", note, state=OutgoingState.SENT, sent_at=now, last_error=note)
+
+    def postpone(self, outgoing: Outgoing, now: float, due: float, reason: str) -> bool:
+        """Not now: the destination is away or busy. Never a dead letter, however long it lasts."""
+        return self._move(outgoing, now, "", reason, state=OutgoingState.WAITING, due=due, last_error=reason)
+
+    def hold(self, outgoing: Outgoing, now: float, reason: str) -> bool:
+        """The destination refused it for good: a dead letter with its reason."""
+        return self._move(outgoing, now, "held", reason, state=OutgoingState.HELD, last_error=reason)
+
+    def renew_outgoing(self, outgoing: tuple[Outgoing, ...], now: float, lease: float) -> None:
+        """Keep claimed rows while a long batch is under way."""
+        for one in outgoing:
+            self._move(one, now, "", "", lease_until=now + lease)
+
+    def _move(self, outgoing: Outgoing, now: float, kind: str, detail: str, **values: object) -> bool:
+        statement = (
+            update(OUTBOX)
+            .where(
+                OUTBOX.c.id == outgoing.id,
+                OUTBOX.c.attempt == outgoing.attempt,
+                OUTBOX.c.state == OutgoingState.SENDING,
+            )
+            .values(**values)
+        )
+        with self.writing() as connection:
+            if connection.execute(statement).rowcount != 1:
+                return False
+            if kind:
+                row = {
+                    "at": now,
+                    "kind": kind,
+                    "study_instance_uid": outgoing.study_instance_uid,
+                    "sop_instance_uid": outgoing.sop_instance_uid,
+                    "destination": outgoing.destination,
+                    "detail": detail,
+                }
+                connection.execute(EVENT.insert(), row)
+            return True
+
+    def release_outgoing(self, owner: str, now: float) -> int:
+        """Give back the rows of a sender that has surely ended; how many."""
+        held = update(OUTBOX).where(OUTBOX.c.owner == owner, OUTBOX.c.state == OutgoingState.SENDING)
+        with self.writing() as connection:
+            return connection.execute(held.values(state=OutgoingState.WAITING, lease_until=0, due=now)).rowcount
+
+    def redrive(self, now: float, destination: str | None = None) -> int:
+        """Let dead letters try again, and close the circuits; how many objects wait anew."""
+        letters = update(OUTBOX).where(OUTBOX.c.state == OutgoingState.HELD)
+        circuits = update(CIRCUIT)
+        if destination is not None:
+            letters = letters.where(OUTBOX.c.destination == destination)
+            circuits = circuits.where(CIRCUIT.c.destination == destination)
+        with self.writing() as connection:
+            connection.execute(circuits.values(retry_at=0))
+            count = connection.execute(letters.values(state=OutgoingState.WAITING, due=now)).rowcount
+            row = {"at": now, "kind": "redrive", "destination": destination or "", "detail": f"{count} objects"}
+            connection.execute(EVENT.insert(), row)
+            return count
+
+    def outgoing(self, destination: str | None = None, state: OutgoingState | None = None) -> tuple[Outgoing, ...]:
+        """Rows of the outbox, oldest first."""
+        condition = OUTBOX.c.id > 0
+        if destination is not None:
+            condition &= OUTBOX.c.destination == destination
+        if state is not None:
+            condition &= OUTBOX.c.state == state
+        with self.reading() as connection:
+            return _outgoing(connection, condition)
+
+    def circuit(self, destination: str) -> Circuit:
+        """Whether a destination is worth trying."""
+        with self.reading() as connection:
+            row = connection.execute(select(CIRCUIT).where(CIRCUIT.c.destination == destination)).first()
+            return Circuit(*row) if row else Circuit(destination, 0, 0, "", paused=False)
+
+    def open_circuit(self, destination: str, retry_at: float, reason: str) -> None:
+        """Nothing is tried before ``retry_at``; the number of failures counts up."""
+        self._set_circuit(destination, {"retry_at": retry_at, "reason": reason}, failed=True)
+
+    def close_circuit(self, destination: str) -> None:
+        """The destination answered: it is well."""
+        self._set_circuit(destination, {"retry_at": 0, "reason": "", "failures": 0})
+
+    def pause(self, destination: str, paused: bool = True) -> None:
+        """Stop or resume sending to one destination; the outbox keeps filling."""
+        self._set_circuit(destination, {"paused": paused})
+
+    def _set_circuit(self, destination: str, values: dict[str, Any], failed: bool = False) -> None:
+        first = {"destination": destination, "failures": 1 if failed else 0, **values}
+        again = {**values, "failures": CIRCUIT.c.failures + 1} if failed else values
+        statement = self.insert(CIRCUIT).values(**first)
+        with self.writing() as connection:
+            connection.execute(statement.on_conflict_do_update(index_elements=["destination"], set_=again))
+
+
+def _outgoing(connection: Connection, condition: ColumnElement[bool]) -> tuple[Outgoing, ...]:
+    query = (
+        select(*_COLUMNS)
+        .join(RESULT, RESULT.c.sop_instance_uid == OUTBOX.c.sop_instance_uid)
+        .where(condition)
+        .order_by(OUTBOX.c.due, OUTBOX.c.id)
+    )
+    rows = (Outgoing(*row) for row in connection.execute(query))
+    return tuple(replace(row, state=OutgoingState(row.state)) for row in rows)

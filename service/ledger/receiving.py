@@ -1,0 +1,194 @@
+"""What came in, and when a study becomes a job."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from sqlalchemy import Connection, bindparam, func, select, update
+
+from service.ledger.database import Database
+from service.ledger.tables import CURSOR, EVENT, INSTANCE, JOB, RESULT, STUDY
+from service.ledger.values import Instance, JobState, Kept, OpenStudy
+
+_INSTANCE_COLUMNS = [INSTANCE.c[name] for name in Instance.__dataclass_fields__]
+_OF_UID = select(INSTANCE.c.sha256).where(INSTANCE.c.sop_instance_uid == bindparam("uid"))
+_OWN = select(RESULT.c.sop_instance_uid).where(RESULT.c.sop_instance_uid == bindparam("uid"))
+
+
+class Receiving(Database):
+    """Instances, studies that are open, cursors of polled sources."""
+
+    def keep(self, instance: Instance) -> Kept:
+        """Record an object whose file is durable already; durable itself when this returns.
+
+        Idempotent: the same object again is a ``DUPLICATE`` and changes nothing. A new one opens its study.
+
+        Raises
+        ------
+        LedgerUnavailable
+            Not recorded: answer 0xA700.
+        """
+        return self.write_together(lambda connection: self._keep(connection, instance))
+
+    def _keep(self, connection: Connection, instance: Instance) -> Kept:
+        uid = {"uid": instance.sop_instance_uid}
+        known = connection.execute(_OF_UID, uid).scalars().all()
+        if instance.sha256 in known:
+            return Kept.DUPLICATE
+        if connection.execute(_OWN, uid).first():
+            return Kept.OWN
+        row = asdict(instance)
+        if known:
+            connection.execute(INSTANCE.insert(), {**row, "conflict": True, "generation": None})
+            self._note(connection, instance, "conflict", "same UID as an earlier object, other bytes")
+            return Kept.CONFLICT
+        connection.execute(INSTANCE.insert(), {**row, "conflict": False, "generation": None})
+        self._open(connection, instance)
+        return Kept.NEW
+
+    def _open(self, connection: Connection, instance: Instance) -> None:
+        statement = self.insert(STUDY).values(
+            study_instance_uid=bindparam("uid"),
+            generation=0,
+            first_received_at=bindparam("at"),
+            last_received_at=bindparam("at"),
+            state="open",
+        )
+        statement = statement.on_conflict_do_update(
+            index_elements=["study_instance_uid"],
+            set_={"last_received_at": statement.excluded.last_received_at, "state": "open"},
+        )
+        connection.execute(statement, {"uid": instance.study_instance_uid, "at": instance.received_at})
+
+    @staticmethod
+    def _note(connection: Connection, instance: Instance, kind: str, detail: str) -> None:
+        connection.execute(
+            EVENT.insert(),
+            {
+                "at": instance.received_at,
+                "kind": kind,
+                "study_instance_uid": instance.study_instance_uid,
+                "sop_instance_uid": instance.sop_instance_uid,
+                "detail": detail,
+            },
+        )
+
+    def has_instance(self, sop_instance_uid: str) -> bool:
+        """Whether an object with this UID is stored, or is a result of ours."""
+        with self.reading() as connection:
+            return any(connection.execute(query, {"uid": sop_instance_uid}).first() for query in (_OF_UID, _OWN))
+
+    def open_studies(self) -> tuple[OpenStudy, ...]:
+        """Studies with something new, the one that has been quiet longest first."""
+        newcomers = (
+            select(INSTANCE.c.study_instance_uid, INSTANCE.c.source)
+            .join(STUDY, STUDY.c.study_instance_uid == INSTANCE.c.study_instance_uid)
+            .where(STUDY.c.state == "open", INSTANCE.c.generation.is_(None), INSTANCE.c.conflict.is_(False))
+            .distinct()
+        )
+        studies = select(STUDY).where(STUDY.c.state == "open").order_by(STUDY.c.last_received_at)
+        with self.reading() as connection:
+            sources: dict[str, list[str]] = {}
+            for uid, source in connection.execute(newcomers):
+                sources.setdefault(uid, []).append(source)
+            return tuple(
+                OpenStudy(
+                    row.study_instance_uid,
+                    row.generation,
+                    row.last_received_at,
+                    tuple(sorted(sources.get(row.study_instance_uid, []))),
+                )
+                for row in connection.execute(studies)
+            )
+
+    def restart_quiet(self, study: OpenStudy, now: float) -> None:
+        """Count the quiet time from ``now``: for a clock that was set back behind the last reception."""
+        with self.writing() as connection:
+            connection.execute(_same(study).values(last_received_at=now))
+
+    def settle(self, study: OpenStudy, now: float) -> int | None:
+        """Close a study as it was seen and queue the job of its next generation, in one transaction.
+
+        Returns the job's number, or ``None`` if something came in meanwhile: it stays open.
+        Earlier generations still queued are superseded.
+        """
+        with self.writing() as connection:
+            closed = connection.execute(_same(study).values(state="settled", generation=study.generation + 1))
+            if closed.rowcount == 0:
+                return None
+            generation = study.generation + 1
+            connection.execute(
+                update(INSTANCE)
+                .where(INSTANCE.c.study_instance_uid == study.study_instance_uid)
+                .where(INSTANCE.c.generation.is_(None), INSTANCE.c.conflict.is_(False))
+                .values(generation=generation)
+            )
+            return queue_job(
+                connection, study.study_instance_uid, generation, now, "late images" if study.generation else "first"
+            )
+
+    def instances(self, study_instance_uid: str, generation: int | None = None) -> tuple[Instance, ...]:
+        """What a job of this generation sees, in order of reception; all without conflicts if ``None``."""
+        query = (
+            select(*_INSTANCE_COLUMNS)
+            .where(INSTANCE.c.study_instance_uid == study_instance_uid, INSTANCE.c.conflict.is_(False))
+            .order_by(INSTANCE.c.received_at, INSTANCE.c.sop_instance_uid)
+        )
+        if generation is not None:
+            query = query.where(INSTANCE.c.generation <= generation)
+        with self.reading() as connection:
+            return tuple(Instance(*row) for row in connection.execute(query))
+
+    def instance(self, sop_instance_uid: str) -> tuple[Instance, ...]:
+        """Every version kept under this UID; the first is the one that is analysed."""
+        query = select(*_INSTANCE_COLUMNS).where(INSTANCE.c.sop_instance_uid == sop_instance_uid)
+        with self.reading() as connection:
+            return tuple(Instance(*row) for row in connection.execute(query.order_by(INSTANCE.c.conflict)))
+
+    def cursor(self, source: str) -> int:
+        """How far a source has been read; 0 before the first time."""
+        with self.reading() as connection:
+            return int(
+                connection.execute(select(func.max(CURSOR.c.value)).where(CURSOR.c.source == source)).scalar() or 0
+            )
+
+    def advance(self, source: str, value: int) -> None:
+        """Record how far a source has been read; everything up to there must have been kept before."""
+        statement = self.insert(CURSOR).values(source=source, value=value)
+        with self.writing() as connection:
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=["source"], set_={"value": statement.excluded.value})
+            )
+
+
+def _same(study: OpenStudy):  # type: ignore[no-untyped-def]  # noqa: ANN202 - SQLAlchemy's Update[...] says nothing here
+    """UPDATE of the study only if nothing came in since it was read."""
+    return update(STUDY).where(
+        STUDY.c.study_instance_uid == study.study_instance_uid,
+        STUDY.c.state == "open",
+        STUDY.c.last_received_at == study.last_received_at,
+        STUDY.c.generation == study.generation,
+    )
+
+
+def queue_job(connection: Connection, study_instance_uid: str, generation: int, now: float, cause: str) -> int:
+    """Insert a job inside the caller's transaction; what was still queued of the study is covered by it."""
+    connection.execute(
+        update(JOB)
+        .where(JOB.c.study_instance_uid == study_instance_uid, JOB.c.state == JobState.QUEUED)
+        .values(state=JobState.SUPERSEDED, finished_at=now, reason=f"covered by generation {generation}")
+    )
+    values = {
+        "study_instance_uid": study_instance_uid,
+        "generation": generation,
+        "state": JobState.QUEUED,
+        "due": now,
+        "created_at": now,
+        "cause": cause,
+    }
+    job: int = connection.execute(JOB.insert().returning(JOB.c.id), values).scalar_one()
+    connection.execute(
+        EVENT.insert(),
+        {"at": now, "kind": "queued", "study_instance_uid": study_instance_uid, "job": job, "detail": cause},
+    )
+    return job
