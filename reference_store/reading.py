@@ -1,0 +1,236 @@
+"""JSON text into reference documents: strict, whole, and with errors that name file, entry and field."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from reference_store import documents as d
+from reference_store.meaning import contradictions
+from reference_store.values import View
+
+_SCHEMA = Path(__file__).with_name("schema") / "reference_document.schema.json"
+_CARRIED = ("depth_mm", "frequency_MHz")
+"""Settings that DICOM carries: (0018,5050) and (0018,6030). All others are attested."""
+
+
+class DocumentError(ValueError):
+    """A document is not one: ``file``, ``place`` (entry and field) and ``problem`` say where and why."""
+
+    def __init__(self, file: str, place: str, problem: str) -> None:
+        super().__init__(f"{file}: {place}: {problem}")
+        self.file, self.place, self.problem = file, place, problem
+
+    def __reduce__(self) -> tuple[type[DocumentError], tuple[str, str, str]]:
+        """Errors cross process borders whole."""
+        return DocumentError, (self.file, self.place, self.problem)
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    return Draft202012Validator(json.loads(_SCHEMA.read_text(encoding="utf-8")))
+
+
+def canonical(raw: Mapping[str, Any]) -> str:
+    """The one way of writing a document: sorted keys, no spaces, non-ASCII kept. What the hash is taken of."""
+    return json.dumps(raw, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def parse(text: str, file: str) -> tuple[d.Document, ...]:
+    """Read one document, or a list of them.
+
+    Raises
+    ------
+    DocumentError
+        When the text is not JSON, breaks the schema, contradicts itself, or holds an id twice.
+    """
+    try:
+        raw = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_refuse_repeats)
+    except json.JSONDecodeError as error:
+        raise DocumentError(file, f"line {error.lineno}, column {error.colno}", f"not JSON: {error.msg}") from error
+    except ValueError as error:
+        raise DocumentError(file, "whole file", str(error)) from error
+    if not isinstance(raw, list):
+        return (_document(raw, file, ""),)
+    read = tuple(_document(entry, file, f"entry {number}, ") for number, entry in enumerate(raw, start=1))
+    _refuse_twins(read, file)
+    return read
+
+
+def _refuse_constant(word: str) -> float:
+    raise ValueError(f"{word} is not a number that a document may hold")
+
+
+def _refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"field {name!r} stands twice in one object")
+    return dict(pairs)
+
+
+def _refuse_twins(read: tuple[d.Document, ...], file: str) -> None:
+    seen: dict[str, int] = {}
+    for number, document in enumerate(read, start=1):
+        if document.release in seen:
+            problem = f"{document.release} stands already in entry {seen[document.release]}; ids are unique"
+            raise DocumentError(file, f"entry {number}, field model_id", problem)
+        seen[document.release] = number
+
+
+def _document(raw: Any, file: str, entry: str) -> d.Document:
+    errors = sorted(_validator().iter_errors(raw), key=lambda error: [str(part) for part in error.absolute_path])
+    if errors:
+        first = errors[0]
+        place = ".".join(str(part) for part in first.absolute_path) or "whole document"
+        raise DocumentError(file, f"{entry}field {place}", _in_words(first.message))
+    document = _build(raw)
+    for place, problem in contradictions(document, raw):
+        raise DocumentError(file, f"{entry}field {place}", problem)
+    return document
+
+
+def _in_words(message: str) -> str:
+    return message if len(message) <= 300 else message[:297] + "…"
+
+
+def _build(raw: Mapping[str, Any]) -> d.Document:
+    text = canonical(raw)
+    structure, provenance = raw["structure"], raw["provenance"]
+    view = structure["view"]
+    return d.Document(
+        id=raw["model_id"],
+        version=raw["version"],
+        status=d.Status(raw["status"]),
+        quantity=raw["quantity"],
+        unit=raw["unit"],
+        structure=structure.get("key", structure["name"]),
+        site=structure["site_key"] if "site_key" in structure else structure["site"] or None,
+        view=None if view == "any" else View(view),
+        side_rule=d.SideRule(structure["side_rule"]),
+        lock=_lock(raw["acquisition"]),
+        population=_population(raw["population"]),
+        model=_model(raw["model"]),
+        validity=_validity(raw["validity"]),
+        provenance=d.Provenance(
+            citation=provenance["citation"],
+            confidence=provenance["confidence"],
+            doi=provenance.get("doi", ""),
+            table=provenance.get("table", ""),
+            source=provenance.get("source", raw["model_id"].split(".")[0]),
+            note=provenance.get("note", ""),
+        ),
+        content_hash=hashlib.sha256(text.encode()).hexdigest(),
+        text=text,
+        site_words=structure["site"],
+    )
+
+
+def _lock(raw: Mapping[str, Any]) -> d.Lock:
+    settings, pixels = raw.get("settings", {}), raw.get("pixel_chain", {})
+    depth, frequency = (settings.get(name) for name in _CARRIED)
+    return d.Lock(
+        device_bound=raw["device_bound"],
+        manufacturer=raw.get("manufacturer"),
+        model=raw.get("model_name"),
+        transducer=raw.get("transducer"),
+        software_versions=tuple(raw.get("software_versions", ())),
+        preset=raw.get("preset_id"),
+        depth_mm=None if depth is None else float(depth),
+        frequency_mhz=None if frequency is None else float(frequency),
+        attested=tuple(sorted((name, str(value)) for name, value in settings.items() if name not in _CARRIED)),
+        lossy_allowed=pixels.get("lossy_allowed", False),
+        photometric_interpretation=pixels.get("photometric"),
+        roi_rule=tuple(sorted((name, str(value)) for name, value in raw.get("roi_rule", {}).items())),
+        note=raw.get("note", ""),
+    )
+
+
+def _population(raw: Mapping[str, Any]) -> d.Population:
+    return d.Population(
+        n=raw["n"],
+        description=raw.get("ethnicity_region", ""),
+        exclusions=raw.get("exclusions", ""),
+        repeated_measures=raw.get("repeated_measures", "unknown"),
+    )
+
+
+def _terms(raw: Any) -> tuple[d.Term, ...]:
+    return tuple(
+        d.Term(
+            name=term["name"],
+            coefficient=float(term["coef"]),
+            centre=float(term.get("center", 0.0)),
+            scale=float(term.get("scale", 1.0)),
+            knots=tuple(float(knot) for knot in term.get("knots", ())),
+            basis=term.get("basis", 0),
+        )
+        for term in raw or ()
+    )
+
+
+def _model(raw: Mapping[str, Any]) -> d.Model:
+    covariance = tuple(tuple(float(value) for value in row) for row in raw.get("cov", ()))
+    limit, named = raw.get("flag_limit", {}), dict(raw.get("percentiles", {}))
+    # the first published tables kept the upper limit among the percentiles under this name
+    upper = raw.get("upper_limit", named.pop("upper_limit_as_published_or_mean_plus_2sd", None))
+    default = d.Divisor.PREDICTION if covariance or raw["family"] == d.Family.LINEAR else d.Divisor.RESIDUAL
+    if raw["family"] in (d.Family.LMS, d.Family.QUANTILE):
+        default = d.Divisor.QUANTILE
+    content, confidence = limit.get("tolerance_content"), limit.get("tolerance_confidence")
+    words = f"holds {content:.0%} of the population with {confidence:.0%} confidence" if content and confidence else ""
+    return d.Model(
+        family=d.Family(raw["family"]),
+        terms=_terms(raw.get("terms")),
+        covariance=covariance,
+        residual_sd=raw.get("residual_sd"),
+        residual_df=raw.get("residual_df"),
+        sd_terms=_terms(raw.get("sd_model", {}).get("terms")),
+        transform=raw.get("response_transform", "identity"),
+        boxcox_lambda=raw.get("boxcox_lambda"),
+        quantiles=tuple(
+            sorted((d.Quantile(q["percent"], _terms(q["terms"])) for q in raw.get("quantiles", ())), key=_percent)
+        ),
+        percentiles=tuple(sorted((_number(name), float(value)) for name, value in named.items())),
+        upper_limit=upper,
+        divisor=d.Divisor(raw.get("z_definition", default)),
+        flag_z=float(limit.get("z", 2.0)),
+        tolerance_k=limit.get("k"),
+        tolerance=words,
+        measurement_error_sd=raw.get("measurement_error_sd"),
+    )
+
+
+def _percent(quantile: d.Quantile) -> float:
+    return quantile.percent
+
+
+def _number(name: str) -> float:
+    try:
+        return float(name)
+    except ValueError:
+        return math.nan  # named by the check of meaning
+
+
+def _range(raw: Mapping[str, Any], name: str) -> tuple[float, float] | None:
+    return (float(raw[name][0]), float(raw[name][1])) if name in raw else None
+
+
+def _validity(raw: Mapping[str, Any]) -> d.Validity:
+    return d.Validity(
+        age_years=_range(raw, "age_y"),
+        age_assumed=raw.get("age_assumed", False),
+        height_cm=_range(raw, "height_cm"),
+        weight_kg=_range(raw, "weight_kg"),
+        bmi=_range(raw, "bmi"),
+        max_leverage=raw.get("max_leverage"),
+        required=tuple(raw.get("required_covariates", ())),
+        refuses=raw.get("on_violation", "refuse") == "refuse",
+    )

@@ -1,0 +1,260 @@
+"""The references of one site as a value: picklable, pure, and the only thing a plugin sees of the store.
+
+The way of a question: documents of this quantity, structure, site, view and side → one source per structure → those
+whose lock fits the device → approval → attestation and quality control → covariates, range, leverage → arithmetic.
+The first step that leaves nothing decides the refusal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from reference_store import refusals, validity
+from reference_store.attestation import Attestation
+from reference_store.comparison import Comparison, Question, Refusal, RefusalCode
+from reference_store.documents import Document, Status
+from reference_store.locking import Difference, differences
+from reference_store.predicting import Score, score
+from reference_store.terms import covariates
+from reference_store.units import factor
+from reference_store.values import Device, View
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """A scanner whose grey levels are not to be compared for now: a failed phantom check or a drift."""
+
+    manufacturer: str
+    model: str
+    serial_number: str | None
+    reason: str
+    remedy: str
+
+    def covers(self, device: Device) -> bool:
+        """Whether it speaks of this scanner; without a serial number, of every scanner of the model."""
+        if (self.manufacturer, self.model) != (device.manufacturer, device.model):
+            return False
+        return None in (self.serial_number, device.serial_number) or self.serial_number == device.serial_number
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceSet:
+    """All documents of a site with what the site has decided about them. Implements ``References``."""
+
+    documents: tuple[Document, ...] = ()
+    activated: tuple[str, ...] = ()
+    """Releases (``id@version``) in the order in which they were activated; the last of an id is the one in use."""
+    retired: frozenset[str] = frozenset()
+    """Releases retired by an event."""
+    sources: tuple[tuple[str, str], ...] = ()
+    """The chosen source of a structure; others of that structure are never used."""
+    source_order: tuple[str, ...] = ()
+    """Which source is taken for a structure nothing was chosen for: the first of these that has it."""
+    attestations: tuple[Attestation, ...] = ()
+    suspensions: tuple[Suspension, ...] = ()
+
+    def compare(self, question: Question) -> Comparison | Refusal:
+        """Compare one value with the one reference that applies, or say why none does and what to do."""
+        found = self._for_place(question)
+        if isinstance(found, Refusal):
+            return found
+        fitting = self._fitting(question, found)
+        if isinstance(fitting, Refusal):
+            return fitting
+        document = self._in_use(fitting)
+        if isinstance(document, Refusal):
+            return document
+        stopped = self._stopped(question, document)
+        return stopped or self._answer(question, document)
+
+    def document(self, name: str) -> Document | None:
+        """By release (``id@version``), by content hash, or by id: then the version in use, else the latest."""
+        for document in self.documents:
+            if name in (document.release, document.content_hash):
+                return document
+        return self._newest([document for document in self.documents if document.id == name])
+
+    def is_retired(self, document: Document) -> bool:
+        """By its own status or by an event."""
+        return document.status is Status.RETIRED or document.release in self.retired
+
+    def needs_activation(self, document: Document) -> bool:
+        """Published values that no device binds serve as they are, marked unverified; all else a person activates."""
+        return document.lock.device_bound or document.status is not Status.PUBLISHED
+
+    def source_of(self, structure: str, quantity: str) -> str | None:
+        """The one source that this structure is compared with."""
+        chosen = dict(self.sources).get(structure)
+        if chosen:
+            return chosen
+        there = {d.provenance.source for d in self.documents if d.structure == structure and d.quantity == quantity}
+        ranked = [source for source in self.source_order if source in there]
+        return ranked[0] if ranked else min(there, default=None)
+
+    def _for_place(self, question: Question) -> tuple[Document, ...] | Refusal:
+        known = [d for d in self.documents if d.quantity == question.quantity and d.structure == question.structure]
+        usable = [d for d in known if factor(question.unit, d.unit) is not None]
+        if known and not usable:
+            return refusals.wrong_unit(question, known[0])
+        here = [d for d in usable if d.site == question.site and d.view in (None, question.view, _any(question))]
+        if not here:
+            return refusals.nothing_here(question, usable)
+        sided = [d for d in here if d.side_rule.admits(question.side)]
+        if not sided:
+            return refusals.side_unknown(question, here[0])
+        living = [d for d in sided if not self.is_retired(d)]
+        if not living:
+            return refusals.only_retired(sided[0])
+        return self._of_source(question, living)
+
+    def _of_source(self, question: Question, found: Sequence[Document]) -> tuple[Document, ...] | Refusal:
+        """Devices need their own documents, so only what no device binds is held to one source a structure."""
+        bound = tuple(d for d in found if d.lock.device_bound)
+        free = [d for d in found if not d.lock.device_bound]
+        source = self.source_of(question.structure, question.quantity)
+        chosen = tuple(d for d in free if d.provenance.source == source)
+        if free and not chosen and not bound:
+            return refusals.other_source(question, source or "", sorted({d.provenance.source for d in free}))
+        return chosen or bound
+
+    def _fitting(self, question: Question, found: tuple[Document, ...]) -> tuple[Document, ...] | Refusal:
+        judged = [(document, self._differences(document, question.device)) for document in found]
+        fitting = tuple(document for document, different in judged if not different)
+        if fitting:
+            return fitting
+        document, different = min(judged, key=_distance)
+        return refusals.lock(question, document, different)
+
+    def _differences(self, document: Document, device: Device) -> tuple[Difference, ...]:
+        if not document.lock.device_bound:
+            return ()
+        return differences(document.lock, device, self._attestation(document, device))
+
+    def _attestation(self, document: Document, device: Device) -> Attestation | None:
+        """The latest that speaks of this scanner and preset and still holds, else the latest that speaks of it."""
+        wanted = document.lock.preset
+        covering = [
+            attestation
+            for attestation in reversed(self.attestations)
+            if attestation.covers(device) and wanted in (None, attestation.preset)
+        ]
+        holding = [attestation for attestation in covering if attestation.suspended_by(device) is None]
+        return next(iter(holding or covering), None)
+
+    def _in_use(self, fitting: tuple[Document, ...]) -> Document | Refusal:
+        ranks = {release: rank for rank, release in enumerate(self.activated)}
+        active = [document for document in fitting if document.release in ranks]
+        if active:
+            return max(active, key=lambda document: ranks[document.release])
+        free = self._newest([document for document in fitting if not self.needs_activation(document)])
+        return free or refusals.not_approved(fitting[0])
+
+    def _newest(self, documents: Sequence[Document]) -> Document | None:
+        ranks = {release: rank for rank, release in enumerate(self.activated)}
+        return max(documents, key=lambda d: (ranks.get(d.release, -1), _version(d)), default=None)
+
+    def _stopped(self, question: Question, document: Document) -> Refusal | None:
+        if document.lock.device_bound:
+            suspended = next((s for s in self.suspensions if s.covers(question.device)), None)
+            if suspended:
+                return refusals.suspended(document, suspended.reason, suspended.remedy)
+            if document.lock.attested or document.lock.preset:
+                stopped = self._unattested(question, document)
+                if stopped:
+                    return stopped
+        return validity.violation(document, question.subject)
+
+    def _unattested(self, question: Question, document: Document) -> Refusal | None:
+        attestation = self._attestation(document, question.device)
+        if attestation is None:
+            return refusals.not_attested(document)
+        changed = attestation.suspended_by(question.device)
+        if changed:
+            return refusals.lock_suspended(document, attestation, changed)
+        unlike = [
+            f"{name} is {dict(attestation.settings).get(name, 'not attested')}, the reference needs {value}"
+            for name, value in document.lock.attested
+            if dict(attestation.settings).get(name) != value
+        ]
+        return refusals.attested_otherwise(document, unlike) if unlike else None
+
+    def _answer(self, question: Question, document: Document) -> Comparison:
+        into = factor(question.unit, document.unit) or 1.0
+        value = question.value * into
+        result = score(document, value, covariates(question.subject))
+        warnings = (*_doubts(document, question), *validity.warnings(document, question.subject), *result.warnings)
+        others = tuple(self._disagreeing(question, document, result.outside(value)))
+        return comparison(document, result, value, into, (*warnings, *others))
+
+    def _disagreeing(self, question: Question, used: Document, verdict: str | None) -> Iterator[str]:
+        """Say when another source at this very place would have judged otherwise: the choice of source decides."""
+        for other in self.documents:
+            same = (other.quantity, other.structure, other.site) == (used.quantity, used.structure, used.site)
+            if not same or other.provenance.source == used.provenance.source or self.is_retired(other):
+                continue
+            if other.lock.device_bound or not other.side_rule.admits(question.side):
+                continue
+            value = question.value * (factor(question.unit, other.unit) or 1.0)
+            try:
+                theirs = score(other, value, covariates(question.subject)).outside(value)
+            except KeyError:
+                continue
+            if theirs != verdict:
+                yield f"sources disagree: by {other.provenance.source} this value is {theirs or 'within limits'}"
+
+
+def comparison(
+    document: Document, result: Score, value: float, into: float = 1.0, warnings: tuple[str, ...] = ()
+) -> Comparison:
+    """The score of a value (in the document's unit) as a comparison; ``into`` is document units per asked unit."""
+
+    def back(number: float | None) -> float | None:
+        return None if number is None else number / into
+
+    return Comparison(
+        reference_id=document.id,
+        reference_version=document.version,
+        reference_hash=document.content_hash,
+        status=document.status.value,
+        source=document.source_line,
+        z=result.z,
+        z_sd=result.z_sd,
+        percentile=result.percentile,
+        expected=back(result.expected),
+        sd=back(result.sd),
+        lower_limit=back(result.lower),
+        upper_limit=back(result.upper),
+        limits=result.limits,
+        outside=result.outside(value),
+        warnings=warnings,
+    )
+
+
+def _any(question: Question) -> View | None:
+    """An image whose view is not known may meet a nerve's transverse reference: an area is measured across."""
+    return View.TRANSVERSE if question.view is View.UNKNOWN and question.quantity.startswith("nerve") else None
+
+
+def _distance(judged: tuple[Document, tuple[Difference, ...]]) -> tuple[bool, int]:
+    return any(difference.whose_device for difference in judged[1]), len(judged[1])
+
+
+def _version(document: Document) -> tuple[int, ...]:
+    return tuple(int(part) for part in document.version.split("."))
+
+
+def _doubts(document: Document, question: Question) -> Iterator[str]:
+    if document.status is Status.PUBLISHED:
+        yield "published values, not verified on local controls"
+    if document.status is Status.PROVISIONAL:
+        yield f"provisional local reference (n = {document.population.n}), not validated"
+    if document.status is Status.SYNTHETIC:
+        yield "invented numbers for tests and demonstration: not for patients"
+    if document.lock.device_bound:
+        return
+    different = differences(document.lock, question.device)
+    if different:
+        yield "collected on another device: " + "; ".join(str(difference) for difference in different)
+    elif not document.lock.model:
+        yield "the device of the reference is not stated in its source"
