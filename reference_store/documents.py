@@ -181,8 +181,8 @@ class Document:
     unit: str
     structure: str
     """Catalogue key, or the plain name where the document gives no key."""
-    site: str | None
-    """Catalogue key of the site; ``None`` when the structure has one standard site."""
+    sites: tuple[str, ...]
+    """Catalogue keys that name the place, the first one foremost; empty when the structure has one standard site."""
     view: View | None
     """``None``: any view."""
     side_rule: SideRule
@@ -202,6 +202,15 @@ class Document:
     def release(self) -> str:
         """Identity and version as one word, unique in a store."""
         return f"{self.id}@{self.version}"
+
+    @property
+    def site(self) -> str | None:
+        """The foremost name of the place."""
+        return self.sites[0] if self.sites else None
+
+    def at(self, site: str | None) -> bool:
+        """Whether it speaks of this place. No site means the standard site, and only that."""
+        return site in self.sites if self.sites else site is None
 
     @property
     def source_line(self) -> str:

@@ -41,7 +41,7 @@ class State:
     suspensions: tuple[Suspension, ...] = ()
 
 
-def event(kind: Kind, by: str, on: str, **facts: Any) -> dict[str, Any]:
+def event(kind: Kind, by: str, on: str, **facts: object) -> dict[str, Any]:
     """One event row. Raises ``ValueError`` without a name, or with a date that is none."""
     if not by.strip():
         raise ValueError("a decision needs the name of who takes it")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ def _terms(field: str, terms: tuple[Term, ...]) -> Iterator[tuple[str, str]]:
         seen.add(key)
         if term.name != "age_spline":
             continue
-        if len(term.knots) < 3 or any(a >= b for a, b in zip(term.knots, term.knots[1:], strict=False)):
+        if len(term.knots) < 3 or any(a >= b for a, b in pairwise(term.knots)):
             yield f"{field}.{number}.knots", "a natural spline needs at least three ascending knots"
         elif term.basis > len(term.knots) - 3:
             yield f"{field}.{number}.basis", f"{len(term.knots)} knots give columns 0 to {len(term.knots) - 3}"
@@ -132,7 +133,7 @@ def _percentiles(document: Document) -> Iterator[tuple[str, str]]:
     values = document.model.percentiles
     if any(not math.isfinite(percent) or not 0 < percent < 100 for percent, _ in values):
         yield "model.percentiles", 'names are numbers between 0 and 100, such as "2.5"'
-    elif any(low[1] > high[1] for low, high in zip(values, values[1:], strict=False)):
+    elif any(low[1] > high[1] for low, high in pairwise(values)):
         yield "model.percentiles", "a higher percentile has a lower value"
 
 

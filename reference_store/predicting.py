@@ -152,12 +152,12 @@ def inverse(model: Model, value: float) -> float | None:
     if model.transform == "identity":
         return value
     if model.transform == "sqrt":
-        return value**2 if value >= 0 else 0.0
+        return value * value if value >= 0 else 0.0
     power = model.boxcox_lambda or 0.0
     if model.transform == "log" or power == 0:
         return math.exp(value)
     base = power * value + 1
-    return base ** (1 / power) if base > 0 else None
+    return math.pow(base, 1 / power) if base > 0 else None
 
 
 def _with_percentiles(score_: Score, model: Model, value: float) -> Score:
@@ -177,9 +177,7 @@ def _with_percentiles(score_: Score, model: Model, value: float) -> Score:
     if score_.z is not None and (result.outside(value) is None) != (abs(score_.z) <= 1.96):
         warnings += ("z and the published percentiles disagree here (skewed values): the limits are the percentiles",)
         percentile = None
-    return Score(
-        score_.z, score_.z_sd, percentile, score_.expected, score_.sd, low, high, words, warnings
-    )
+    return Score(score_.z, score_.z_sd, percentile, score_.expected, score_.sd, low, high, words, warnings)
 
 
 def _by_lms(model: Model, value: float, known: dict[str, float | None]) -> Score:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def _refuse_twins(read: tuple[d.Document, ...], file: str) -> None:
         seen[document.release] = number
 
 
-def _document(raw: Any, file: str, entry: str) -> d.Document:
+def _document(raw: dict[str, Any], file: str, entry: str) -> d.Document:
     errors = sorted(_validator().iter_errors(raw), key=lambda error: [str(part) for part in error.absolute_path])
     if errors:
         first = errors[0]
@@ -112,7 +112,7 @@ def _build(raw: Mapping[str, Any]) -> d.Document:
         quantity=raw["quantity"],
         unit=raw["unit"],
         structure=structure.get("key", structure["name"]),
-        site=structure["site_key"] if "site_key" in structure else structure["site"] or None,
+        sites=_sites(structure),
         view=None if view == "any" else View(view),
         side_rule=d.SideRule(structure["side_rule"]),
         lock=_lock(raw["acquisition"]),
@@ -131,6 +131,11 @@ def _build(raw: Mapping[str, Any]) -> d.Document:
         text=text,
         site_words=structure["site"],
     )
+
+
+def _sites(structure: Mapping[str, Any]) -> tuple[str, ...]:
+    keys = structure.get("site_key", structure["site"] or None)
+    return () if keys is None else (keys,) if isinstance(keys, str) else tuple(keys)
 
 
 def _lock(raw: Mapping[str, Any]) -> d.Lock:
@@ -162,7 +167,7 @@ def _population(raw: Mapping[str, Any]) -> d.Population:
     )
 
 
-def _terms(raw: Any) -> tuple[d.Term, ...]:
+def _terms(raw: Sequence[Mapping[str, Any]] | None) -> tuple[d.Term, ...]:
     return tuple(
         d.Term(
             name=term["name"],

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from reference_store import refusals, validity
 from reference_store.attestation import Attestation
-from reference_store.comparison import Comparison, Question, Refusal, RefusalCode
+from reference_store.comparison import Comparison, Question, Refusal
 from reference_store.documents import Document, Status
 from reference_store.locking import Difference, differences
 from reference_store.predicting import Score, score
@@ -97,7 +97,7 @@ class ReferenceSet:
         usable = [d for d in known if factor(question.unit, d.unit) is not None]
         if known and not usable:
             return refusals.wrong_unit(question, known[0])
-        here = [d for d in usable if d.site == question.site and d.view in (None, question.view, _any(question))]
+        here = [d for d in usable if d.at(question.site) and d.view in (None, question.view, _any(question))]
         if not here:
             return refusals.nothing_here(question, usable)
         sided = [d for d in here if d.side_rule.admits(question.side)]
@@ -190,18 +190,21 @@ class ReferenceSet:
     def _disagreeing(self, question: Question, used: Document, verdict: str | None) -> Iterator[str]:
         """Say when another source at this very place would have judged otherwise: the choice of source decides."""
         for other in self.documents:
-            same = (other.quantity, other.structure, other.site) == (used.quantity, used.structure, used.site)
+            same = (other.quantity, other.structure) == (used.quantity, used.structure) and other.at(question.site)
             if not same or other.provenance.source == used.provenance.source or self.is_retired(other):
                 continue
             if other.lock.device_bound or not other.side_rule.admits(question.side):
                 continue
             value = question.value * (factor(question.unit, other.unit) or 1.0)
             try:
-                theirs = score(other, value, covariates(question.subject)).outside(value)
+                theirs = score(other, value, covariates(question.subject))
             except KeyError:
                 continue
-            if theirs != verdict:
-                yield f"sources disagree: by {other.provenance.source} this value is {theirs or 'within limits'}"
+            if verdict == "below" and theirs.lower is None:
+                continue  # an upper limit alone says nothing of small values
+            judged = theirs.outside(value)
+            if judged != verdict:
+                yield f"sources disagree: by {other.provenance.source} this value is {judged or 'within limits'}"
 
 
 def comparison(
@@ -257,4 +260,4 @@ def _doubts(document: Document, question: Question) -> Iterator[str]:
     if different:
         yield "collected on another device: " + "; ".join(str(difference) for difference in different)
     elif not document.lock.model:
-        yield "the device of the reference is not stated in its source"
+        yield f"reference's device: {document.lock.note or 'not stated'}"

@@ -75,9 +75,10 @@ class Store:
 
     def reference_set(self) -> ReferenceSet:
         """The whole store as one value."""
-        state = self.state()
+        state, documents = self.state(), (*bundled(), *self.documents())
+        self._refuse_changed(documents)
         return ReferenceSet(
-            documents=(*bundled(), *self.documents()),
+            documents=documents,
             activated=state.activated,
             retired=state.retired,
             sources=state.sources,
@@ -85,6 +86,14 @@ class Store:
             attestations=state.attestations,
             suspensions=state.suspensions,
         )
+
+    def _refuse_changed(self, documents: Sequence[Document]) -> None:
+        """A document that was signed and is now another must not answer in its name."""
+        signed = {row["release"]: row["content_hash"] for row in self.events() if row["event"] == Kind.ACTIVATE}
+        for document in documents:
+            if signed.get(document.release, document.content_hash) != document.content_hash:
+                problem = "the content is not what was activated; restore the file, or import it under a new version"
+                raise DocumentError(f"{document.id}-{document.version}.json", "whole document", problem)
 
     def add(self, texts: Sequence[tuple[str, str]]) -> tuple[Document, ...]:
         """Take documents in: pairs of file name and text. All or none; the same content twice is no error.
@@ -128,9 +137,7 @@ class Store:
             raise ValueError(f"{document.release} is retired and cannot be activated again")
         rows = [event(Kind.ACTIVATE, by, on, release=document.release, content_hash=document.content_hash)]
         if not document.lock.device_bound:
-            rows.append(
-                event(Kind.SELECT, by, on, structure=document.structure, source=document.provenance.source)
-            )
+            rows.append(event(Kind.SELECT, by, on, structure=document.structure, source=document.provenance.source))
         self.record(rows)
         return document
 

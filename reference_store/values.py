@@ -57,8 +57,8 @@ class Subject:
 
     @property
     def bmi(self) -> float | None:
-        """Body mass index in kg/m², from unrounded height and weight."""
-        if not self.height_cm or not self.weight_kg:
+        """Body mass index in kg/m², from unrounded height and weight; ``None`` below 20 cm, which is no height."""
+        if self.height_cm is None or not self.weight_kg or self.height_cm < 20:
             return None
         return self.weight_kg / (self.height_cm / 100) ** 2
 
