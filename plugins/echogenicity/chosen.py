@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from plugins.contract import (
     Acquisition,
@@ -20,6 +20,7 @@ from plugins.contract import (
     Region,
     RegionShape,
     TissueRegion,
+    View,
 )
 from plugins.echogenicity.region import locate
 from plugins.outlines import RegionInvalid, area_px, closed, inside_point, outline_of
@@ -37,8 +38,9 @@ class Chosen:
     """For the report: ``drawn: structured report``, ``found in the image``."""
     tissue: TissueRegion | None = None
     """The calibrated region it lies in; ``None`` without calibration, or when more than one holds it."""
-    whole: bool = False
-    """Whether the outline is said to surround the whole muscle, and not just to lie in it."""
+    muscle: Outline | None = None
+    """Outline of the whole muscle, where known: the region itself when the drawing says that it surrounds the muscle,
+    else what the search found around a region that lies in the muscle."""
     superficial: tuple[Point, ...] = ()
     deep: tuple[Point, ...] = ()
     """Centre lines of the aponeuroses, left to right, where known."""
@@ -75,6 +77,7 @@ def drawn_choice(clip: Clip, region: Region, acquisition: Acquisition) -> Chosen
     if outline is None:
         return _invalid(clip, f"a {region.shape} encloses nothing")
     tissue = clip.region_of(outline)
+    whole = region.structure == acquisition.structure and region.shape is not RegionShape.BOX
     if clip.regions and not any(_overlaps(known, outline) for known in clip.regions):
         return _invalid(clip, "the drawn region lies outside the tissue of the picture", region)
     return Chosen(
@@ -82,7 +85,7 @@ def drawn_choice(clip: Clip, region: Region, acquisition: Acquisition) -> Chosen
         outline=outline,
         origin=f"drawn: {region.origin}",
         tissue=tissue,
-        whole=region.structure == acquisition.structure and region.shape is not RegionShape.BOX,
+        muscle=outline if whole else None,
         label=region.label,
     )
 
@@ -113,7 +116,7 @@ def found_choice(
             outline=closed(located.outline),
             origin=f"found in the image: {located.method}",
             tissue=tissue,
-            whole=True,
+            muscle=closed(located.outline),
             superficial=located.superficial,
             deep=located.deep,
             alternatives=located.alternatives,
@@ -127,7 +130,7 @@ def found_choice(
             outline=closed(holding[0]),
             origin=f"point: person; outline found in the image: {located.method}",
             tissue=tissue,
-            whole=True,
+            muscle=closed(holding[0]),
             alternatives=tuple(other for other in located.alternatives if other is not holding[0]),
         )
     return NotAssessable(
@@ -137,6 +140,26 @@ def found_choice(
         image,
         tuple(Line(other, LineRole.ALTERNATIVE) for other in located.alternatives),
         located.confidence,
+    )
+
+
+def with_muscle(chosen: Chosen, clip: Clip, grey: Grey, coloured: Mask, acquisition: Acquisition) -> Chosen:
+    """A region drawn within a muscle, with the muscle's own borders where the search is sure of them.
+
+    They serve the lengths only: what is measured stays what was drawn. Borders that do not hold the drawn region's
+    middle are another muscle's, and are dropped.
+    """
+    if chosen.muscle is not None or chosen.tissue is None or acquisition.view is not View.LONGITUDINAL:
+        return chosen
+    tissue = chosen.tissue
+    located = locate(grey, coloured, acquisition.view, acquisition.structure, tissue.spacing, tissue.box)
+    columns, rows = zip(*chosen.outline[:-1], strict=True)
+    middle = (sum(columns) / len(columns), sum(rows) / len(rows))
+    if located.outline is None or not inside_point(located.outline, middle):
+        return chosen
+    return replace(
+        chosen, muscle=closed(located.outline), superficial=located.superficial, deep=located.deep,
+        confidence=located.confidence,
     )
 
 

@@ -21,10 +21,8 @@ ECHO_VARIATION = private("NM-1006", "Echo variation")
 IMAGES_AVERAGED = private("NM-1007", "Number of images averaged")
 SPREAD_OVER_IMAGES = private("NM-1008", "Coefficient of variation over repeated images")
 
-MUSCLE_THICKNESS = private("NM-1010", "Muscle thickness")
 FAT_THICKNESS = private("NM-1011", "Subcutaneous tissue thickness")
 REGION_AREA = private("NM-1012", "Area of the measured region")
-MUSCLE_AREA = private("NM-1013", "Muscle cross-sectional area")
 REGION_DEPTH = private("NM-1014", "Depth of the measured region")
 
 DEPTH_SLOPE = private("NM-1020", "Echogenicity slope over depth")
@@ -49,3 +47,23 @@ CLASS_NORMAL = private("NM-1061", "Suggested: normal")
 CLASS_UNCERTAIN = private("NM-1062", "Suggested: uncertain")
 CLASS_ABNORMAL = private("NM-1063", "Suggested: abnormal")
 READER_GRADE = private("NM-1064", "Grade given by a reader")
+
+TEXTURE = (
+    ("glcm", "joint_maximum", "GYBY", "Joint Maximum of GLCM"),
+    ("glcm", "joint_entropy", "TU9B", "Joint Entropy of GLCM"),
+    ("glcm", "angular_second_moment", "8ZQL", "Angular Second Moment of GLCM"),
+    ("glcm", "contrast", "ACUI", "Contrast of GLCM"),
+    ("glcm", "dissimilarity", "8S9J", "Dissimilarity of GLCM"),
+    ("glcm", "inverse_difference", "IB1Z", "Inverse Difference of GLCM"),
+    ("glcm", "inverse_difference_moment", "WF0Z", "Inverse Difference Moment of GLCM"),
+    ("glcm", "correlation", "NI2N", "Correlation of GLCM"),
+    ("glrlm", "short_runs_emphasis", "22OV", "Short Runs Emphasis"),
+    ("glrlm", "long_runs_emphasis", "W4KF", "Long Runs Emphasis"),
+    ("glrlm", "grey_level_non_uniformity_normalised", "OVBL", "Normalized Gray Level Nonuniformity in Runs"),
+    ("glrlm", "run_length_non_uniformity_normalised", "IC23", "Normalized Run Length Nonuniformity"),
+    ("glrlm", "run_percentage", "9ZK5", "Run Percentage"),
+    ("glrlm", "grey_level_variance", "8CE5", "Gray Level Variance in Runs"),
+    ("glrlm", "run_length_variance", "SXLW", "Run Length Variance"),
+    ("glrlm", "run_entropy", "HJ9O", "Run Entropy"),
+)
+"""Family, feature, IBSI code and its meaning in DICOM (CID 7467 and 7475)."""

@@ -114,6 +114,130 @@ _ALL = (
         "mm2",
         "number of pixels in the outline times the area of one",
     ),
+    Measure(
+        "region_depth",
+        muscle.REGION_DEPTH,
+        "mm",
+        "mean depth of the outline's pixels below the skin's surface, along the beam",
+    ),
+    Measure(
+        "muscle_thickness",
+        codes.THICKNESS,
+        "mm",
+        "median distance between the inner edges of superficial and deep fascia over the central 80 % of the width, "
+        "perpendicular to their midline; in cross-section the largest extent along the beam",
+    ),
+    Measure(
+        "subcutaneous_thickness",
+        muscle.FAT_THICKNESS,
+        "mm",
+        "median distance from the skin's surface to the superficial fascia, perpendicular to the fascia, skin included",
+    ),
+    Measure(
+        "cross_sectional_area",
+        codes.AREA,
+        "mm2",
+        "number of pixels in the muscle's outline times the area of one; only where the muscle is wholly seen",
+        method=codes.AREA_OF_CLOSED_IRREGULAR_POLYGON,
+    ),
+    Measure(
+        "fascia_slant",
+        muscle.FASCIA_SLANT,
+        "deg",
+        "angle of the superficial fascia to the horizontal of the picture, without sign",
+    ),
+    Measure(
+        "echo_intensity_slope",
+        muscle.DEPTH_SLOPE,
+        "[arb'U]/cm",
+        "least-squares slope of the grey levels over depth below the region's upper border; negative: darker with depth",
+    ),
+    Measure(
+        "echo_intensity_superficial_third",
+        muscle.SUPERFICIAL_THIRD,
+        GREY,
+        "mean grey level of the upper third of every column of the region",
+        codes.MEAN,
+    ),
+    Measure(
+        "echo_intensity_middle_third",
+        muscle.MIDDLE_THIRD,
+        GREY,
+        "mean grey level of the middle third of every column of the region",
+        codes.MEAN,
+    ),
+    Measure(
+        "echo_intensity_deep_third",
+        muscle.DEEP_THIRD,
+        GREY,
+        "mean grey level of the lower third of every column of the region",
+        codes.MEAN,
+    ),
+    Measure(
+        "echo_intensity_thirds_difference",
+        muscle.THIRDS_DIFFERENCE,
+        GREY,
+        "superficial third less deep third",
+    ),
+    Measure(
+        "subcutaneous_echo_intensity",
+        muscle.FAT_ECHO,
+        GREY,
+        "mean grey level from 1.5 mm below the skin's surface to 0.5 mm above the superficial fascia",
+        codes.MEAN,
+    ),
+    Measure(
+        "muscle_to_subcutaneous_ratio",
+        muscle.MUSCLE_TO_FAT,
+        "1",
+        "mean grey level of the muscle over that of the subcutaneous tissue",
+    ),
+    Measure(
+        "deep_border_echo",
+        muscle.DEEP_BORDER_ECHO,
+        GREY,
+        "peak grey level from 1 mm above to 4 mm below the deep border (bone or fascia), averaged along 3 mm; median",
+    ),
+    Measure(
+        "deep_border_contrast",
+        muscle.DEEP_BORDER_CONTRAST,
+        GREY,
+        "echo of the deep border less the mean grey level of the deep third",
+    ),
+    Measure(
+        "anisotropy",
+        muscle.ANISOTROPY,
+        "1",
+        "coherence of the structure tensor over the region, gradients at 0.2 mm: 0 no direction, 1 parallel lines",
+    ),
+    Measure(
+        "fibre_angle",
+        muscle.FIBRE_ANGLE,
+        "deg",
+        "angle at which means along parallel lines differ most, to the horizontal; positive: rising to the right",
+    ),
+    Measure(
+        "pennation_angle",
+        muscle.PENNATION_ANGLE,
+        "deg",
+        "acute angle between the fascicles' direction and the deep aponeurosis",
+    ),
+    *(
+        Measure(
+            f"{family}_{feature}",
+            Code(value, "IBSI", meaning),
+            "1",
+            f"IBSI {value}, 2D averaged over four directions, 0.1 mm pixels by linear interpolation, 32 bins"
+            + (", distance 1" if family == "glcm" else ""),
+        )
+        for family, feature, value, meaning in muscle.TEXTURE
+    ),
+    Measure(
+        "calibrated_backscatter",
+        muscle.CALIBRATED_BACKSCATTER,
+        "dB",
+        "gain at which the site's phantom is as bright as the muscle, less the gain of the image (Zaidman 2008)",
+    ),
 )
 
 MEASURES: Mapping[str, Measure] = {measure.name: measure for measure in _ALL}
