@@ -158,7 +158,10 @@ def with_muscle(chosen: Chosen, clip: Clip, grey: Grey, coloured: Mask, acquisit
     if located.outline is None or not inside_point(located.outline, middle):
         return chosen
     return replace(
-        chosen, muscle=closed(located.outline), superficial=located.superficial, deep=located.deep,
+        chosen,
+        muscle=closed(located.outline),
+        superficial=located.superficial,
+        deep=located.deep,
         confidence=located.confidence,
     )
 

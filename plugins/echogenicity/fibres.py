@@ -10,6 +10,7 @@ the comparison of fascicle angle methods of arXiv:1912.04134.) Anisotropy is the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -77,7 +78,7 @@ def fibres_of(grey: Grey, mask: Mask, spacing: Spacing) -> Fibres | None:
         return None
     count = max(1, round((columns[-1] - columns[0]) * PIXEL_MM / BLOCK_MM))
     edges = np.linspace(columns[0], columns[-1] + 1, count + 1).astype(int)
-    found = [_direction(picture[:, a:b], inside[:, a:b]) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    found = [_direction(picture[:, a:b], inside[:, a:b]) for a, b in pairwise(edges)]
     return _agreed([each for each in found if each is not None and each.clearness >= LEAST_CLEARNESS], len(found))
 
 

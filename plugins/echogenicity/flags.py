@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from plugins.contract import Action, Clip, Flag
-from plugins.echogenicity.chosen import Chosen
+from plugins.echogenicity.scene import Scene
 
 NO_SPACING = Flag(
     "no_spacing",
@@ -49,10 +49,10 @@ FRAME_OF_CINE = Flag(
 )
 
 
-def of_image(clip: Clip, chosen: Chosen, values: Mapping[str, float]) -> tuple[Flag, ...]:
+def of_image(clip: Clip, scene: Scene, values: Mapping[str, float]) -> tuple[Flag, ...]:
     """The flags of one image."""
     raised = {
-        NO_SPACING: chosen.tissue is None or chosen.tissue.spacing is None,
+        NO_SPACING: scene.spacing is None,
         SATURATED: values["fraction_at_0"] > 10 or values["fraction_at_255"] > 2,
         COLOUR_LEFT_OUT: values["fraction_coloured"] > 0,
         LOSSY: bool(clip.device.lossy),

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from plugins.contract import Clip, Finding, Flag, FrameRef, Grey, Line, LineRole, Mask, NotAssessable, ReasonCode, Scope
+from plugins.contract import (
+    Acquisition,
+    Clip,
+    Finding,
+    Flag,
+    FrameRef,
+    Line,
+    LineRole,
+    NotAssessable,
+    ReasonCode,
+    Scope,
+)
 from plugins.echogenicity import flags
-from plugins.echogenicity.chosen import Chosen
-from plugins.echogenicity.intensity import histogram_of, intensity_of
+from plugins.echogenicity.borders import thickness_lines
+from plugins.echogenicity.chosen import Chosen, with_muscle
+from plugins.echogenicity.depth import DepthFigures
+from plugins.echogenicity.figures import figures_of
 from plugins.echogenicity.measures import measured
-from plugins.outlines import mask_of
+from plugins.echogenicity.scene import Scene, scene_of
 
 MOST_COLOURED = 0.25
 """Share of coloured pixels above which a region is taken for Doppler, not for a region with a mark in it."""
@@ -26,6 +37,8 @@ class ImageValues:
     values: dict[str, float]
     """By the names of ``measures.MEASURES``; what is undefined is not there."""
     flags: tuple[Flag, ...] = ()
+    lines: tuple[Line, ...] = ()
+    depth: DepthFigures | None = None
 
     @property
     def image(self) -> FrameRef:
@@ -38,35 +51,55 @@ class ImageValues:
         return self.clip.frames.count > 1
 
 
-def measure_image(clip: Clip, chosen: Chosen) -> ImageValues | NotAssessable:
+def measure_image(clip: Clip, chosen: Chosen, acquisition: Acquisition) -> ImageValues | NotAssessable:
     """Measure one frame inside its region."""
     grey, coloured = clip.frames.grey(chosen.frame), clip.frames.coloured(chosen.frame)
-    mask = mask_of(chosen.outline, clip.frames.shape)
-    inside = int(mask.sum())
+    chosen = with_muscle(chosen, clip, grey, coloured, acquisition)
+    scene = scene_of(clip, chosen, grey, coloured, acquisition)
+    refused = _refused(clip, scene)
+    if refused is not None:
+        return refused
+    found = figures_of(scene, bool(clip.device.lossy))
+    return ImageValues(
+        clip,
+        chosen,
+        found.values,
+        flags.of_image(clip, scene, found.values),
+        _lines(scene, found.values),
+        found.depth,
+    )
+
+
+def _refused(clip: Clip, scene: Scene) -> NotAssessable | None:
+    """Why a region cannot be measured at all: it holds no pixel, or lies under colour."""
+    chosen, inside = scene.chosen, int(scene.mask.sum())
     image = FrameRef(clip.sop_instance_uid, chosen.frame)
     if inside == 0:
         return NotAssessable(
-            ReasonCode.REGION_INVALID,
-            "the region holds no pixel centre",
-            "draw a larger region",
-            image,
+            ReasonCode.REGION_INVALID, "the region holds no pixel centre", "draw a larger region", image
         )
-    share_coloured = float((mask & coloured).sum()) / inside
-    if share_coloured > MOST_COLOURED or (chosen.tissue is not None and chosen.tissue.colour):
+    share = float((scene.mask & scene.coloured).sum()) / inside
+    if share > MOST_COLOURED or (chosen.tissue is not None and chosen.tissue.colour):
         return NotAssessable(
             ReasonCode.COLOUR_DOPPLER,
-            f"{share_coloured:.0%} of the region is coloured: grey levels under colour are not the tissue's",
+            f"{share:.0%} of the region is coloured: grey levels under colour are not the tissue's",
             "send the image without colour Doppler or coloured overlays",
             image,
             (Line(chosen.outline, LineRole.ALTERNATIVE),),
         )
-    used = mask & ~coloured
-    values = _grey_values(grey, used)
-    values["fraction_coloured"] = 100 * share_coloured
-    spacing = chosen.tissue.spacing if chosen.tissue is not None else None
-    if spacing is not None:
-        values["region_area"] = inside * spacing.area_mm2
-    return ImageValues(clip, chosen, values, flags.of_image(clip, chosen, values))
+    return None
+
+
+def _lines(scene: Scene, values: dict[str, float]) -> tuple[Line, ...]:
+    """What the overlay shows beside the outline: thickness, fasciae, and what else might have been meant."""
+    lines: list[Line] = []
+    if "muscle_thickness" in values and scene.borders is not None and scene.spacing is not None:
+        lines += thickness_lines(scene.borders, scene.spacing, f"{values['muscle_thickness']:.1f} mm")
+    if scene.chosen.muscle is not None and scene.chosen.muscle != scene.chosen.outline:
+        lines.append(Line(scene.chosen.muscle, LineRole.GUIDE, "muscle"))
+    lines += [Line(line, LineRole.GUIDE) for line in (scene.chosen.superficial, scene.chosen.deep) if line]
+    lines += [Line(other, LineRole.ALTERNATIVE) for other in scene.chosen.alternatives]
+    return tuple(lines)
 
 
 def finding_of(image: ImageValues) -> Finding:
@@ -79,23 +112,5 @@ def finding_of(image: ImageValues) -> Finding:
         region_origin=image.chosen.origin,
         confidence=image.chosen.confidence,
         flags=image.flags,
-        lines=tuple(Line(other, LineRole.ALTERNATIVE) for other in image.chosen.alternatives),
+        lines=image.lines,
     )
-
-
-def _grey_values(grey: Grey, used: Mask) -> dict[str, float]:
-    """Echo intensity and the figures of its histogram."""
-    figures = intensity_of(histogram_of(grey, used))
-    values = {
-        "echo_intensity_mean": figures.mean,
-        "echo_intensity_sd": figures.sd,
-        "echo_intensity_median": figures.median,
-        "echo_intensity_p5": figures.p5,
-        "echo_intensity_p95": figures.p95,
-        "echo_intensity_skewness": figures.skewness,
-        "echo_intensity_kurtosis": figures.kurtosis,
-        "fraction_at_0": 100 * figures.share_at_0,
-        "fraction_at_255": 100 * figures.share_at_255,
-        "echo_variation": figures.variation_percent,
-    }
-    return {name: value for name, value in values.items() if value is not None and np.isfinite(value)}

@@ -150,7 +150,7 @@ _ALL = (
         "echo_intensity_slope",
         muscle.DEPTH_SLOPE,
         "[arb'U]/cm",
-        "least-squares slope of the grey levels over depth below the region's upper border; negative: darker with depth",
+        "least-squares slope of the grey levels over depth below the region's upper border; negative: darker below",
     ),
     Measure(
         "echo_intensity_superficial_third",

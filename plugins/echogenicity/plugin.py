@@ -18,6 +18,7 @@ from plugins.contract import (
 from plugins.echogenicity.average import averaged
 from plugins.echogenicity.chosen import drawn_choice, drawn_region, found_choice
 from plugins.echogenicity.image import ImageValues, finding_of, measure_image
+from plugins.echogenicity.muscles import is_muscle
 from plugins.echogenicity.still import still_of
 
 
@@ -36,6 +37,15 @@ class Echogenicity:
                 "the images do not say which muscle they show",
                 "name it on the scanner, add a site mapping rule, or pass --structure",
             )
+        muscle = is_muscle(acquisition.structure)
+        if muscle is None:
+            return Declined(
+                ReasonCode.STRUCTURE_UNKNOWN,
+                f"the anatomy catalogue has no {acquisition.structure!r}",
+                "use a key of the catalogue in the site mapping rule or in --structure",
+            )
+        if not muscle:
+            return Declined(ReasonCode.NOT_APPLICABLE, f"{acquisition.structure} is not a muscle", "none is needed")
         if all(_in_colour(clip) for clip in acquisition.clips):
             return Declined(
                 ReasonCode.COLOUR_DOPPLER,
@@ -71,7 +81,7 @@ class Echogenicity:
         drawn = drawn_region(clip, acquisition)
         if drawn is not None:
             chosen = drawn_choice(clip, drawn, acquisition)
-            return chosen if isinstance(chosen, NotAssessable) else measure_image(clip, chosen)
+            return chosen if isinstance(chosen, NotAssessable) else measure_image(clip, chosen, acquisition)
         frame = 0
         if clip.frames.count > 1:
             still = still_of(clip.frames, clip.tissue.box if clip.tissue else None)
@@ -79,7 +89,7 @@ class Echogenicity:
                 return NotAssessable(still.code, still.text, still.remedy, FrameRef(clip.sop_instance_uid))
             frame = still.frame
         chosen = found_choice(clip, frame, clip.frames.grey(frame), clip.frames.coloured(frame), acquisition)
-        return chosen if isinstance(chosen, NotAssessable) else measure_image(clip, chosen)
+        return chosen if isinstance(chosen, NotAssessable) else measure_image(clip, chosen, acquisition)
 
 
 def _in_colour(clip: Clip) -> bool:
