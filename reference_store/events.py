@@ -43,13 +43,18 @@ class State:
 
 def event(kind: Kind, by: str, on: str, **facts: object) -> dict[str, Any]:
     """One event row. Raises ``ValueError`` without a name, or with a date that is none."""
+    return event_row(by, on, event=kind.value, **facts)
+
+
+def event_row(by: str, on: str, **facts: object) -> dict[str, Any]:
+    """A signed row of any journal. Raises ``ValueError`` without a name, or with a date that is none."""
     if not by.strip():
         raise ValueError("a decision needs the name of who takes it")
     try:
         date.fromisoformat(on)
     except ValueError as error:
         raise ValueError(f"{on!r} is not a date; write it as 2026-03-31") from error
-    return {"event": kind.value, "by": by.strip(), "on": on, **facts}
+    return {"by": by.strip(), "on": on, **facts}
 
 
 def total(rows: Iterable[dict[str, Any]]) -> State:

@@ -144,7 +144,7 @@ def transform(model: Model, value: float) -> float | None:
     power = model.boxcox_lambda or 0.0
     if model.transform == "log" or power == 0:
         return math.log(value)
-    return (value**power - 1) / power
+    return (math.pow(value, power) - 1) / power
 
 
 def inverse(model: Model, value: float) -> float | None:

@@ -13,6 +13,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from reference_store import documents as d
+from reference_store.anatomy import recognise
 from reference_store.meaning import contradictions
 from reference_store.values import View
 
@@ -104,15 +105,15 @@ def _in_words(message: str) -> str:
 def _build(raw: Mapping[str, Any]) -> d.Document:
     text = canonical(raw)
     structure, provenance = raw["structure"], raw["provenance"]
-    view = structure["view"]
+    view, (key, sites) = structure["view"], _place(structure, raw["quantity"])
     return d.Document(
         id=raw["model_id"],
         version=raw["version"],
         status=d.Status(raw["status"]),
         quantity=raw["quantity"],
         unit=raw["unit"],
-        structure=structure.get("key", structure["name"]),
-        sites=_sites(structure),
+        structure=key,
+        sites=sites,
         view=None if view == "any" else View(view),
         side_rule=d.SideRule(structure["side_rule"]),
         lock=_lock(raw["acquisition"]),
@@ -133,9 +134,21 @@ def _build(raw: Mapping[str, Any]) -> d.Document:
     )
 
 
-def _sites(structure: Mapping[str, Any]) -> tuple[str, ...]:
-    keys = structure.get("site_key", structure["site"] or None)
-    return () if keys is None else (keys,) if isinstance(keys, str) else tuple(keys)
+def _place(structure: Mapping[str, Any], quantity: str) -> tuple[str, tuple[str, ...]]:
+    """Catalogue keys of structure and sites; where the document gives none, what its words say.
+
+    A muscle's site in words is its standard site, described; a nerve's has to be a known place, or it is never met.
+    """
+    name, words = structure["name"], structure["site"]
+    nerve = quantity.startswith("nerve")
+    said = recognise(f"{name} nerve {words}" if nerve and "key" not in structure else f"{name} {words}")
+    key = structure.get("key") or said.structure or recognise(name).structure or name
+    if "site_key" in structure:
+        given = structure["site_key"]
+        return key, () if given is None else (given,) if isinstance(given, str) else tuple(given)
+    if not nerve:
+        return key, ()
+    return key, (said.site or words,) if words else ()
 
 
 def _lock(raw: Mapping[str, Any]) -> d.Lock:

@@ -1,0 +1,40 @@
+"""``nmus references``: the device-specific reference store from the command line; every command with ``--json``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from reference_store.collecting import ObservationError
+from reference_store.journal import JournalError
+from reference_store.reading import DocumentError
+from service.commands.reference_commands import collecting, deciding, exchanging, fitting, looking, quality, scoring
+from service.commands.reference_commands.printing import say
+from service.errors import Misconfigured
+
+_GROUPS = (looking, scoring, exchanging, deciding, collecting, fitting, quality)
+
+
+def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no public type for it
+    """Add ``references`` and its own commands."""
+    parser = subparsers.add_parser(
+        "references",
+        help="reference values: list, check, compare, collect, fit, activate, quality control",
+        description="Reference values of this site: no z-score without the right one, and a way to get one.",
+    )
+    inner = parser.add_subparsers(dest="references_command", metavar="COMMAND", required=True)
+    for group in _GROUPS:
+        group.add_parsers(inner)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run one of the commands; bad input becomes ``Misconfigured`` with file, row and field in its text."""
+    try:
+        return int(args.act(args))
+    except (DocumentError, ObservationError, JournalError, LookupError, ValueError, OSError) as error:
+        text = str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
+        if args.json:
+            place = {name: getattr(error, name) for name in ("file", "place", "problem") if hasattr(error, name)}
+            say(json.dumps({"error": text, **place}, ensure_ascii=False))
+        raise Misconfigured(text) from error
