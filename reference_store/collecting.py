@@ -113,10 +113,10 @@ class Collection:
         return found
 
     def current(self) -> tuple[Observation, ...]:
-        """What counts: the latest of each key that is not excluded."""
+        """What counts: the latest of each key, unless it is excluded; an earlier one never comes back silently."""
         excluded = self.exclusions()
-        latest = {found.key: found for found in self.all() if found.id not in excluded}
-        return tuple(latest.values())
+        latest = {found.key: found for found in self.all()}
+        return tuple(found for found in latest.values() if found.id not in excluded)
 
     def _rows(self, *kinds: str) -> Iterable[tuple[int, dict[str, Any]]]:
         for number, row in enumerate(journal.rows(self._journal), start=1):
