@@ -20,8 +20,9 @@ from pydantic_core import ErrorDetails
 from reference_store.values import Side, View
 from service.errors import Misconfigured
 
-UID_PATTERN = re.compile(r"(?=.{1,64}\Z)(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
-"""PS3.5 section 9.1: components without leading zero, 64 characters at most. Always matched whole."""
+UID_PATTERN = re.compile(r"(?=.{1,64}\Z)[0-9]+(\.[0-9]+)+")
+"""PS3.5 section 9.1, always matched whole; leading zeros in a component, which scanners do write, are let pass.
+A UID never becomes part of a path."""
 
 
 def _network(text: str) -> str:

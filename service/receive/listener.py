@@ -1,0 +1,280 @@
+"""The C-STORE and C-ECHO SCP: who may come, what is taken, and which status each outcome has.
+
+====================================  ======================================
+stored, flushed and in the ledger     0x0000
+same object again                     0x0000, no work
+same UID, other bytes                 0x0000, kept beside, alarmed
+disk or ledger cannot take it now     0xA700
+a UID is missing, wrong or different  0xA900
+no data set of that syntax            0xC000, set aside with the reason
+address not allowed                   the connection is closed
+calling or called title not allowed   association rejected for good (1, 1, 3 or 7)
+too many associations                 association rejected for now (2, 3, 2)
+disk below its watermark              association rejected for now (2, 3, 1)
+====================================  ======================================
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import threading
+import time
+from collections import Counter
+from functools import lru_cache
+from pathlib import Path
+
+from pydicom.uid import UID
+from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext, build_context
+from pynetdicom.sop_class import Verification
+
+from service import logs
+from service.config import Listener
+from service.errors import Misconfigured, Refused
+from service.receive.archive import Incoming
+from service.receive.command_set import StoreRequest
+from service.receive.data_phase import Answer, StorageAssociation
+from service.receive.intake import Intake
+from service.receive.pynetdicom_guards import GuardedRequestHandler, GuardedServer, is_known_version
+
+_LOGGER = logging.getLogger(__name__)
+
+RETIRED_ULTRASOUND = (
+    "1.2.840.10008.5.1.4.1.1.6",  # Ultrasound Image Storage, retired
+    "1.2.840.10008.5.1.4.1.1.3",  # Ultrasound Multi-frame Image Storage, retired
+)
+STORAGE_CLASSES = frozenset(str(context.abstract_syntax) for context in AllStoragePresentationContexts)
+TRANSFER_SYNTAXES = tuple(
+    f"1.2.840.10008.1.2{suffix}"
+    for suffix in (
+        # what needs no decoding, then what is decoded here, then what is kept for others; the first offered is taken
+        ".1", "", ".4.50", ".5", ".4.90", ".4.91", ".4.80", ".4.81", ".4.70", ".4.57", ".4.51",
+        ".4.201", ".4.202", ".4.203", ".4.102", ".4.103", ".4.104", ".4.105", ".4.106", ".4.100", ".4.101",
+        ".4.107", ".4.108", ".4.92", ".4.93", ".1.98", ".1.99", ".2", ".4.102.1", ".4.103.1", ".4.104.1",
+        ".4.105.1", ".4.106.1", ".4.100.1", ".4.101.1", ".4.94", ".4.95", ".4.204", ".4.205", ".4.110", ".4.111",
+        ".4.112", ".8.1", ".7.1", ".7.2", ".7.3",
+    )
+)  # fmt: skip
+
+
+class Reception:
+    """Joins an association to the intake: the ``taker`` of the data phase, and the handler of pynetdicom's own."""
+
+    def __init__(self, intake: Intake, maximum_object_bytes: int) -> None:
+        self._intake = intake
+        self.maximum_object_bytes = maximum_object_bytes
+
+    def begin(self, association: Association, request: StoreRequest, transfer_syntax_uid: str) -> Incoming | Answer:
+        """Open the spool, or refuse."""
+        source = _calling(association)
+        try:
+            return self._intake.begin(request.sop_class_uid, request.sop_instance_uid, transfer_syntax_uid, source)
+        except Refused as refusal:
+            return self._refused(association, refusal)
+
+    def end(self, association: Association, request: StoreRequest, incoming: Incoming) -> Answer:
+        """Keep an object that has come whole."""
+        announced = (request.sop_class_uid, request.sop_instance_uid)
+        try:
+            self._intake.take(incoming, _calling(association), association.requestor.address, announced)
+        except Refused as refusal:
+            return self._refused(association, refusal)
+        return 0x0000, ""
+
+    def _refused(self, association: Association, refusal: Refused) -> Answer:
+        with logs.bound(peer=association.requestor.address, calling_ae_title=_calling(association)):
+            self._intake.refused(refusal)
+        return refusal.status, str(refusal)
+
+    def handle_store(self, event: evt.Event) -> int:
+        """Answer EVT_C_STORE: for versions of pynetdicom whose private names are not known here."""
+        request, syntax = event.request, str(event.context.transfer_syntax)
+        raw = (str(request.AffectedSOPClassUID).encode(), str(request.AffectedSOPInstanceUID).encode())
+        begun = self.begin(event.assoc, StoreRequest(request.MessageID, *raw), syntax)
+        if not isinstance(begun, Incoming):
+            return begun[0]
+        try:
+            _copy_data_set(event.dataset_path, begun)
+        except OSError:
+            begun.discard()
+            return 0xA700
+        return self.end(event.assoc, StoreRequest(request.MessageID, *raw), begun)[0]
+
+
+def _copy_data_set(path: Path, incoming: Incoming) -> None:
+    """What pynetdicom spooled, without the header that it wrote before it."""
+    with path.open("rb") as file:
+        file.seek(140)
+        file.seek(144 + int.from_bytes(file.read(4), "little"))
+        while part := file.read(1 << 18):
+            incoming.write(part)
+
+
+class StorageProvider:
+    """A running SCP.
+
+    Parameters
+    ----------
+    settings:
+        Section ``[listener]``.
+    spool:
+        Folder for pynetdicom's own temporary files, on the data folder's disk.
+
+    Raises
+    ------
+    Misconfigured
+        The address cannot be listened on.
+    """
+
+    def __init__(self, settings: Listener, intake: Intake, spool: Path) -> None:
+        self._settings = settings
+        self._intake = intake
+        self.rejections: Counter[str] = Counter()
+        self._classes = STORAGE_CLASSES | {*RETIRED_ULTRASOUND, *settings.private_sop_classes}
+        _configure_pynetdicom(spool)
+        reception = Reception(intake, settings.maximum_object_mb * 1_000_000)
+        self._ae = _application_entity(settings)
+        self._server = self._listen(reception)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        """Where it listens; the one taken, if 0 was asked for."""
+        return int(self._server.socket.getsockname()[1])
+
+    @property
+    def associations(self) -> int:
+        """How many are open."""
+        return len(self._server.active_associations)
+
+    def _listen(self, reception: Reception) -> GuardedServer:
+        handlers = [(evt.EVT_REQUESTED, self._requested), (evt.EVT_C_ECHO, _echoed), (evt.EVT_ACCEPTED, self._accepted)]
+        extras: dict[str, object] = {}
+        if is_known_version():
+            association = type("NmusAssociation", (StorageAssociation,), {"taker": reception})
+            extras["request_handler"] = type(
+                "NmusRequestHandler", (GuardedRequestHandler,), {"association_class": association}
+            )
+        else:
+            handlers.append((evt.EVT_C_STORE, reception.handle_store))
+        server = type(
+            "NmusServer",
+            (GuardedServer,),
+            {
+                "networks": self._settings.networks,
+                "maximum_unestablished": self._settings.maximum_unestablished_per_address,
+                "refusals": self.rejections,
+                "request_queue_size": 128,
+            },
+        )
+        address = (self._settings.host, self._settings.port)
+        try:
+            made: GuardedServer = self._ae.make_server(
+                address,
+                ae_title=self._settings.ae_title,
+                contexts=[build_context(Verification)],
+                evt_handlers=handlers,
+                server_class=server,
+                **extras,
+            )
+        except OSError as error:
+            raise Misconfigured(
+                f"listener.host, listener.port = {address[0]}:{address[1]}: cannot listen ({error.strerror}); "
+                "give a free port and an address of this machine"
+            ) from error
+        self._ae._servers.append(made)
+        return made
+
+    def _requested(self, event: evt.Event) -> None:
+        """Refuse who may not come; else offer exactly what was proposed and is taken."""
+        association = event.assoc
+        proposal = association.requestor.primitive
+        reason = self._objection(proposal.calling_ae_title.strip(), proposal.called_ae_title.strip())
+        if reason is not None:
+            name, verdict = reason
+            self.rejections[name] += 1
+            logs.event(
+                _LOGGER,
+                logging.WARNING,
+                "association rejected",
+                reason=name,
+                peer=association.requestor.address,
+                calling_ae_title=proposal.calling_ae_title.strip(),
+            )
+            association.acse.send_reject(*verdict)
+            association.kill()
+            return
+        # after the arrival of a valid request the acceptance limit counts, no longer that for strangers
+        proposed = {str(context.abstract_syntax) for context in proposal.presentation_context_definition_list}
+        association.acceptor._contexts = [_context(uid) for uid in proposed & (self._classes | {Verification})]
+        association.dul.socket.deadline_seconds = self._settings.network_timeout_seconds
+
+    def _objection(self, calling: str, called: str) -> tuple[str, tuple[int, int, int]] | None:
+        settings = self._settings
+        if settings.calling_ae_titles and calling not in settings.calling_ae_titles:
+            return "calling_ae_title", (1, 1, 3)
+        if settings.require_called_ae_title and called != settings.ae_title.strip():
+            return "called_ae_title", (1, 1, 7)
+        if not self._intake.has_room():
+            return "disk", (2, 3, 1)
+        return None
+
+    def _accepted(self, event: evt.Event) -> None:
+        self._intake.count("associations")
+        self._server.introduced(event.assoc)
+        association = event.assoc
+        logs.event(
+            _LOGGER,
+            logging.INFO,
+            "association accepted",
+            peer=association.requestor.address,
+            calling_ae_title=_calling(association),
+        )
+
+    def drain(self, seconds: float) -> int:
+        """Stop listening, let open associations finish, abort what is left after so long; how many that were."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+        deadline = time.monotonic() + seconds
+        while self._server.active_associations and time.monotonic() < deadline:
+            time.sleep(0.02)
+        left = self._server.active_associations
+        for association in left:
+            association.abort()
+        self._thread.join(5)
+        return len(left)
+
+
+@lru_cache(maxsize=512)
+def _context(uid: str) -> PresentationContext:
+    """Shared between associations: negotiation reads it and writes into contexts of its own."""
+    return build_context(UID(uid), None if uid == Verification else list(TRANSFER_SYNTAXES))
+
+
+def _application_entity(settings: Listener) -> AE:
+    ae = AE(ae_title=settings.ae_title)
+    ae.maximum_associations = settings.maximum_associations
+    ae.maximum_pdu_size = settings.maximum_pdu_bytes
+    ae.network_timeout = settings.network_timeout_seconds
+    ae.acse_timeout = settings.acse_timeout_seconds
+    ae.dimse_timeout = settings.network_timeout_seconds
+    return ae
+
+
+def _configure_pynetdicom(spool: Path) -> None:
+    """Documented, process-wide settings; this is the listener's own process."""
+    _config.LOG_HANDLER_LEVEL = "none"  # its handlers print identifiers
+    _config.STORE_RECV_CHUNKED_DATASET = True
+    _config.UNRESTRICTED_STORAGE_SERVICE = not is_known_version()
+    tempfile.tempdir = str(spool)
+
+
+def _calling(association: Association) -> str:
+    return str(association.requestor.ae_title).strip()
+
+
+def _echoed(_event: evt.Event) -> int:
+    return 0x0000
