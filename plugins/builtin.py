@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from plugins.contract import Plugin, Summary
 from plugins.echogenicity import Echogenicity
+from plugins.nerve_area import NerveArea
 
-BUILTIN: tuple[Plugin, ...] = (Echogenicity(),)
+BUILTIN: tuple[Plugin, ...] = (Echogenicity(), NerveArea())
 SUMMARIES: tuple[Summary, ...] = ()

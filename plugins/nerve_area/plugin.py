@@ -1,0 +1,61 @@
+"""Nerve: cross-sectional area in transverse images, from what a person marked; profiles along the nerve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from plugins.contract import Acquisition, Clip, Declined, NotAssessable, Outcome, References
+from plugins.nerve_area import gates
+from plugins.nerve_area.average import averaged
+from plugins.nerve_area.image import Limits, NerveImage, measure
+from plugins.nerve_area.seeds import seed_of
+from plugins.nerve_area.suggestion import suggested
+
+
+@dataclass(frozen=True, slots=True)
+class NerveArea:
+    """Quantitative analysis of a peripheral nerve; see README.md beside this file for methods, numbers and limits."""
+
+    name: str = "nerve_area"
+    version: str = "0.1.0"
+    min_confidence: float = 0.3
+    """Below it an outline found from a mark is a candidate to look at, not a measurement."""
+    warn_confidence: float = 0.7
+    area_without_seed: bool = False
+    """Whether the image alone may give an area, where its confidence reaches ``min_confidence_without_seed``."""
+    min_confidence_without_seed: float = 0.9
+
+    def declines(self, acquisition: Acquisition) -> Declined | None:
+        """Not for what is no nerve, or is not named."""
+        return gates.declined(acquisition)
+
+    def analyse(self, acquisition: Acquisition, references: References) -> Sequence[Outcome]:
+        """A finding or a reason for every image, then one finding over all measured images."""
+        problem = gates.site_problem(acquisition)
+        if problem is not None:
+            return (problem,)
+        outcomes: list[Outcome] = []
+        images: list[NerveImage] = []
+        for clip in acquisition.clips:
+            result = self._image(clip, acquisition)
+            if isinstance(result, NotAssessable):
+                outcomes.append(result)
+            else:
+                images.append(result)
+                outcomes.append(result.finding())
+        if images:
+            outcomes.append(averaged(images, acquisition, references))
+        return outcomes
+
+    def _image(self, clip: Clip, acquisition: Acquisition) -> NerveImage | NotAssessable:
+        """One image measured from its seed; without one, a suggestion at most."""
+        wrong = gates.wrong_view(acquisition, clip)
+        if wrong is not None:
+            return wrong
+        limits = Limits(self.min_confidence, self.warn_confidence)
+        seed = seed_of(clip, acquisition.structure)
+        if seed is not None:
+            return measure(clip, seed, acquisition, limits)
+        needed = self.min_confidence_without_seed if self.area_without_seed else None
+        return suggested(clip, acquisition, limits, needed)

@@ -1,0 +1,152 @@
+"""From a seed to an outline: the network's probability around it, then the best closed path.
+
+The outline is meant to follow the inner border of the hyperechoic rim. All sizes are in mm from the calibration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from plugins.images import Grey, Outline, Spacing
+from plugins.nerve_area import inference
+from plugins.nerve_area.crops import CALIPER_SPAN, FloatImage, Frame, planes
+from plugins.nerve_area.geometry import Ellipse, of_mask
+from plugins.nerve_area.polar import Polar, searched
+from plugins.outlines import mask_of
+
+CALIPER_VIEWS = ((1.0, 0.0, False), (1.0, 0.0, True), (1.08, 0.10, False), (0.93, -0.10, True))
+"""Zoom, turn in radians, mirrored: the views of the seed that are averaged."""
+POINT_HALF_MM = (4.0, 7.0, 12.0)
+"""Half widths of the crops around a point."""
+CALIPER_HALF_PER_LENGTH = (0.9, 1.6, 2.6)
+"""Half widths of the crops around a single caliper, per its length: it may be the long or the short axis."""
+GRID_MM = 0.125
+"""Sample distance of the map in which the crops around a point are averaged."""
+NEAR_MM = 1.0
+"""A piece of nerve this near to the point may be the one that is meant."""
+SMALLEST_MM2 = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """An outline found from a seed, and what the confidence in it rests on."""
+
+    outline: Outline
+    """In the picture's points, closed."""
+    seed: Ellipse
+    """The ellipse that the last search started from."""
+    features: dict[str, float]
+    vessel: float
+    """Mean probability of vessel inside the outline."""
+    parts: int
+    """Separate pieces of nerve inside the seed, each a quarter or more of the whole."""
+
+
+def from_ellipse(grey: Grey, spacing: Spacing, seed: Ellipse) -> Trace | None:
+    """Outline from an ellipse that someone drew or calipers span; ``None`` when nothing like a nerve is there."""
+    frames = tuple(_view(seed, *view) for view in CALIPER_VIEWS)
+    answers = _answers(grey, spacing, frames, caliper=True)
+    polar = searched(answers, frames, seed)
+    if polar is None:
+        return None
+    outline = polar.outline(spacing, grey.shape)
+    if outline is None:
+        return None
+    return Trace(outline, seed, _features(polar, seed), polar.mean_inside(inference.VESSEL), _parts(answers[0]))
+
+
+def from_point(grey: Grey, spacing: Spacing, point_mm: tuple[float, float], half_mm: tuple[float, ...]) -> Trace | None:
+    """Outline from a point: crops of several sizes find the nerve's ellipse, which then serves as a caliper."""
+    frames = tuple(Frame(*point_mm, half, half) for half in half_mm)
+    answers = _answers(grey, spacing, frames, caliper=False)
+    first = first_stage(answers, frames)
+    if first is None:
+        return None
+    ellipse, certainty = first
+    trace = from_ellipse(grey, spacing, ellipse)
+    if trace is None:
+        return None
+    features = trace.features | {"first_stage": certainty}
+    return Trace(trace.outline, trace.seed, features, trace.vessel, trace.parts)
+
+
+def first_stage(answers: FloatImage, frames: tuple[Frame, ...]) -> tuple[Ellipse, float] | None:
+    """The ellipse of the piece of nerve at the point, and the mean probability inside; ``None`` when there is none.
+
+    The answers of the crops are averaged as log odds on one grid in mm; a crop counts only where it reaches.
+    """
+    widest = max(frames, key=lambda frame: frame.half_u_mm)
+    count = 2 * round(widest.half_u_mm / GRID_MM)
+    axis = (np.arange(count) + 0.5) * GRID_MM - count * GRID_MM / 2
+    x, y = np.meshgrid(widest.x_mm + axis, widest.y_mm + axis)
+    total, weight = np.zeros(x.shape), np.zeros(x.shape)
+    for frame, answer in zip(frames, answers, strict=True):
+        total += frame.sampled(answer[inference.SEEDED], x, y, 0.0)
+        weight += frame.holds(x, y)
+    mean = total / np.maximum(weight, 1)
+    labels, pieces = ndimage.label(mean > 0)
+    if not pieces:
+        return None
+    distance = np.hypot(x - widest.x_mm, y - widest.y_mm)
+    nearest = ndimage.minimum(distance, labels, np.arange(1, pieces + 1))
+    piece = labels == int(np.argmin(nearest)) + 1
+    if nearest.min() > NEAR_MM or piece.sum() * GRID_MM**2 < SMALLEST_MM2:
+        return None
+    grid = of_mask(piece, Spacing(GRID_MM, GRID_MM))
+    left, top = widest.x_mm - count * GRID_MM / 2, widest.y_mm - count * GRID_MM / 2
+    ellipse = Ellipse(left + grid.x_mm, top + grid.y_mm, grid.major_mm, grid.minor_mm, grid.angle)
+    return ellipse, float(inference.probability(mean[piece].astype(np.float32)).mean())
+
+
+def _view(seed: Ellipse, zoom: float, turn: float, mirrored: bool) -> Frame:
+    """The crop of a caliper in one of its views."""
+    reach = CALIPER_SPAN * zoom
+    return Frame(
+        seed.x_mm, seed.y_mm, reach * seed.major_mm, reach * seed.minor_mm, seed.angle + turn, mirrored=mirrored
+    )
+
+
+def _answers(grey: Grey, spacing: Spacing, frames: tuple[Frame, ...], *, caliper: bool) -> FloatImage:
+    """Log odds for every frame, shape (frames, 3, SIDE, SIDE)."""
+    inputs = [planes(f.crop(grey, spacing), caliper, float(np.log(f.half_u_mm / f.half_v_mm))) for f in frames]
+    return inference.logits(np.stack(inputs))
+
+
+def _features(polar: Polar, seed: Ellipse) -> dict[str, float]:
+    """What tells good outlines from bad: agreement of the views, certainty, likeness to the seed, neighbours."""
+    return {
+        "agreement": polar.agreement(inference.SEEDED),
+        "certainty": polar.certainty(inference.SEEDED),
+        "seed_overlap": polar.overlap_with(seed),
+        "log_area_ratio": abs(float(np.log(polar.area_mm2 / seed.area_mm2))),
+        "any_nerve": polar.mean_inside(inference.ANY_NERVE),
+        "vessel": polar.mean_inside(inference.VESSEL),
+        "inside": polar.mean_inside(inference.SEEDED),
+        "rim": polar.rim_slope(inference.SEEDED),
+    }
+
+
+def _parts(answer: FloatImage) -> int:
+    """Pieces of nerve inside the seed of an unturned view that each hold a quarter or more of the nerve there."""
+    axis = (np.arange(answer.shape[-1]) + 0.5) / answer.shape[-1] * 2 - 1
+    inside = np.hypot(axis[None], axis[:, None]) * CALIPER_SPAN < 1.3
+    nerve = (answer[inference.ANY_NERVE] > 0) & inside
+    labels, pieces = ndimage.label(nerve)
+    if not pieces:
+        return 0
+    sizes = ndimage.sum(nerve, labels, np.arange(1, pieces + 1))
+    return int((sizes >= 0.25 * sizes.sum()).sum())
+
+
+def overlap(first: Outline, second: Outline, shape: tuple[int, int]) -> float:
+    """Dice overlap of two outlines in one picture."""
+    a, b = mask_of(first, shape), mask_of(second, shape)
+    return float(2 * (a & b).sum() / max(1, a.sum() + b.sum()))
+
+
+def ellipse_around(outline: Outline, shape: tuple[int, int], spacing: Spacing) -> Ellipse:
+    """The ellipse with the moments of what an outline encloses."""
+    return of_mask(mask_of(outline, shape), spacing)

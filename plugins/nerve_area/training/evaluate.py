@@ -1,0 +1,140 @@
+"""Measure the whole search on nerves it was not trained on: ``python -m ...evaluate {0|1|2|test} [REPEATS]``.
+
+Seeds are the truth's ellipse with Gaussian noise: for a caliper the centre by SD 10 % of each half axis, the axes by
+12 %, the angle by 6 degrees; for a point the centre by 20 % of each half axis. The set has no scale: 38 mm, the
+width of the probe, is taken for the width of the picture. Intervals are bootstraps over groups of pictures.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from plugins.images import Spacing
+from plugins.nerve_area import tracing
+from plugins.nerve_area.geometry import Ellipse
+from plugins.nerve_area.training.dataset import ellipse_of, load, noisy
+from plugins.outlines import mask_of
+
+PROBE_MM = 38.0
+
+
+def spacing_of(case):
+    """All pictures of the set show the full width of one linear probe."""
+    _, _, column0, column1 = case.field()
+    step = PROBE_MM / (column1 - column0)
+    return Spacing(step, step)
+
+
+def in_mm(ellipse, spacing):
+    x, y, a, b, angle = ellipse
+    s = spacing.row_mm
+    return Ellipse(x * s, y * s, a * s, b * s, angle)
+
+
+def dice(a, b):
+    return 2 * (a & b).sum() / max(1, a.sum() + b.sum())
+
+
+def scored(trace, truth, spacing, row):
+    if trace is None:
+        return row | {"answered": False, "dice": 0.0, "area": -1.0}
+    mask = mask_of(trace.outline, truth.shape)
+    row |= {"answered": True, "dice": float(dice(mask, truth)), "area": float(mask.sum() / truth.sum() - 1)}
+    return row | {"vessel": trace.vessel, "parts": trace.parts, "features": trace.features}
+
+
+def run(cases, repeats=4, seed=0, caliper=(0.10, 0.12, 6.0), point=0.20):
+    rng = np.random.default_rng(seed)
+    rows = []
+    for case in cases:
+        spacing = spacing_of(case)
+        targets = [("nerve", m) for m in case.whole_nerves()] + [("vessel", m) for m in case.components(2)]
+        for index, (kind, truth) in enumerate(targets):
+            ellipse = ellipse_of(truth)
+            for _ in range(repeats if kind == "nerve" else 1):
+                base = {
+                    "case": case.name,
+                    "group": case.group,
+                    "target": index,
+                    "kind": kind,
+                    "mm2": float(truth.sum() * spacing.area_mm2),
+                }
+                seed_ellipse = in_mm(noisy(ellipse, rng, *caliper), spacing)
+                own = mask_of(seed_ellipse.ring(spacing), truth.shape)
+                base |= {"seed_dice": float(dice(own, truth)), "seed_area": float(own.sum() / truth.sum() - 1)}
+                start = time.perf_counter()
+                trace = tracing.from_ellipse(case.image, spacing, seed_ellipse)
+                spent = time.perf_counter() - start
+                rows.append(scored(trace, truth, spacing, base | {"mode": "caliper", "s": spent}))
+                click = noisy(ellipse, rng, point, 0, 0)[:2] * spacing.row_mm
+                start = time.perf_counter()
+                trace = tracing.from_point(case.image, spacing, tuple(click.tolist()), tracing.POINT_HALF_MM)
+                spent = time.perf_counter() - start
+                rows.append(scored(trace, truth, spacing, base | {"mode": "point", "s": spent}))
+    return rows
+
+
+def interval(rows, statistic, rng, draws=1000):
+    groups = {}
+    for row in rows:
+        groups.setdefault(row["group"], []).append(row)
+    keys = list(groups)
+    values = [statistic([r for k in rng.choice(len(keys), len(keys)) for r in groups[keys[k]]]) for _ in range(draws)]
+    return np.percentile(values, [2.5, 97.5])
+
+
+def auc(good, scores):
+    good, scores = np.asarray(good, bool), np.asarray(scores)
+    if good.all() or not good.any():
+        return float("nan")
+    difference = scores[good][:, None] - scores[~good][None]
+    return float((difference > 0).mean() + 0.5 * (difference == 0).mean())
+
+
+def report(rows):
+    from plugins.nerve_area.confidence import confidence  # noqa: PLC0415
+
+    rng = np.random.default_rng(1)
+    statistics = {
+        "Dice median": lambda r: np.median([x["dice"] for x in r]),
+        "Dice mean": lambda r: np.mean([x["dice"] for x in r]),
+        "area error median %": lambda r: 100 * np.median([abs(x["area"]) for x in r]),
+        "area bias %": lambda r: 100 * np.median([x["area"] for x in r]),
+        "seed Dice median": lambda r: np.median([x["seed_dice"] for x in r]),
+        "seed area error median %": lambda r: 100 * np.median([abs(x["seed_area"]) for x in r]),
+        "none found %": lambda r: 100 * np.mean([not x["answered"] for x in r]),
+    }
+    for mode in ("caliper", "point"):
+        nerves = [r for r in rows if r["mode"] == mode and r["kind"] == "nerve"]
+        print(mode, len({(r["case"], r["target"]) for r in nerves}), "nerves", len(nerves), "seeds")
+        for name, statistic in statistics.items():
+            low, high = interval(nerves, statistic, rng, 300)
+            print(f"  {name}: {statistic(nerves):.3f} ({low:.3f} to {high:.3f})")
+        found = [r for r in nerves if r["answered"]]
+        sure = [confidence(r["features"], mode) for r in found]
+        print(f"  AUC for Dice < 0.8: {auc([r['dice'] >= 0.8 for r in found], sure):.3f}")
+        for name in found[0]["features"]:
+            print(f"    {name}: {auc([r['dice'] >= 0.8 for r in found], [r['features'][name] for r in found]):.3f}")
+        vessels = [r for r in rows if r["mode"] == mode and r["kind"] == "vessel"]
+        loud = [r for r in vessels if r["answered"] and r["vessel"] <= 0.5]
+        kept = [r for r in loud if confidence(r["features"], mode) >= 0.3]
+        print(f"  vessels {len(vessels)}: outlined {len(loud)}, answered {len(kept)}")
+        print(f"  seconds {np.median([r['s'] for r in rows if r['mode'] == mode]):.3f}")
+
+
+def main(which, repeats="4", out=""):
+    fold = -1 if which == "test" else int(which)
+    cases = [c for c in load() if c.fold == fold and not c.copy]
+    rows = run(cases, int(repeats))
+    if out:
+        Path(out).write_text(json.dumps(rows), encoding="utf-8")
+    report(rows)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

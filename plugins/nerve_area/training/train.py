@@ -1,0 +1,75 @@
+"""Train: ``python -m plugins.nerve_area.training.train NAME FOLD MINUTES [START.pt]``, writes ``NAME.pt``.
+
+``FOLD`` is the fold left out for validation, or ``all`` to train on all three. AdamW, warm-up and cosine, bfloat16
+autocast, moving average of the weights. With ``START`` the training goes on from those weights with a lower peak.
+The test block is never trained on.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from plugins.nerve_area.training.dataset import load
+from plugins.nerve_area.training.network import SeededNet
+from plugins.nerve_area.training.samples import Samples
+
+BATCH = 32
+PEAK = 3e-3
+
+
+def loss_of(logits, truth):
+    """Cross-entropy of all planes, and the overlap (soft Dice) of the seeded nerve where there is one."""
+    entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").mean((2, 3))
+    p, t = torch.sigmoid(logits[:, 0]), truth[:, 0]
+    area = t.sum((1, 2))
+    dice = 1 - (2 * (p * t).sum((1, 2)) + 20) / (p.sum((1, 2)) + area + 20)
+    return entropy[:, 0].mean() + 0.25 * entropy[:, 1].mean() + 0.25 * entropy[:, 2].mean() + 0.7 * dice.mean()
+
+
+def main(name, fold, minutes, start_from=None):
+    torch.set_num_threads(1)
+    seed = int.from_bytes(Path(name).name.encode()) % 100_003
+    torch.manual_seed(seed)
+    cases = [c for c in load() if c.fold >= 0 and str(c.fold) != fold]
+    loader = torch.utils.data.DataLoader(Samples(cases, seed), BATCH, num_workers=1, prefetch_factor=6)
+    net = SeededNet()
+    if start_from:
+        net.load_state_dict(torch.load(start_from))
+    peak = PEAK / 2 if start_from else PEAK
+    net = net.to(memory_format=torch.channels_last)
+    average = copy.deepcopy(net)
+    optimiser = torch.optim.AdamW(net.parameters(), PEAK, weight_decay=0.02)
+    start, running = time.time(), 0.0
+    for step, (x, truth) in enumerate(loader):
+        share = (time.time() - start) / (60 * minutes)
+        if share >= 1:
+            break
+        rate = peak * min(1, (step + 1) / 100) * max(0.003, 0.5 * (1 + torch.cos(torch.tensor(share * 3.14159)).item()))
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = net(x.contiguous(memory_format=torch.channels_last))
+        loss = loss_of(logits.float(), truth)
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)
+        optimiser.step()
+        keep = min(0.998, step / (step + 20))
+        with torch.no_grad():
+            for a, b in zip(average.state_dict().values(), net.state_dict().values(), strict=True):
+                a.mul_(keep).add_(b, alpha=1 - keep) if a.is_floating_point() else a.copy_(b)
+        running = 0.98 * running + 0.02 * loss.item() if step else loss.item()
+        if step % 100 == 99:
+            print(f"step {step} {time.time() - start:.0f} s loss {running:.4f} rate {rate:.5f}", flush=True)
+            torch.save(average.state_dict(), f"{name}.pt")
+    torch.save(average.state_dict(), f"{name}.pt")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], float(sys.argv[3]), *sys.argv[4:])
