@@ -12,7 +12,7 @@ import ipaddress
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -109,6 +109,8 @@ class OrthancSource(_Section):
     url: str = Field(pattern=r"^https?://")
     username: str = ""
     password: SecretStr = SecretStr("")
+    password_file: Path | None = None
+    """Its first line is the password: a systemd credential, a container's secret. Instead of ``password``."""
     poll_seconds: float = Field(default=5, ge=0.1)
     """One short request; the quiet time is longer anyhow."""
     timeout_seconds: float = Field(default=60, gt=0)
@@ -174,6 +176,8 @@ class Destination(_Section):
     """Address of an Orthanc's REST interface instead of ``ae_title``, ``host`` and ``port``."""
     username: str = ""
     password: SecretStr = SecretStr("")
+    password_file: Path | None = None
+    """Its first line is the password: a systemd credential, a container's secret. Instead of ``password``."""
     sr_class: SrClass | None = None
     """Instead of ``report.sr_class``, for a PACS that does not know Comprehensive 3D SR."""
     objects: tuple[Literal["sr", "sc"], ...] = ("sr", "sc")
@@ -227,6 +231,9 @@ class Logs(_Section):
     """Standard error by default, which systemd and containers collect and rotate."""
 
 
+_Peer = TypeVar("_Peer", OrthancSource, Destination)
+
+
 class Settings(_Section):
     """The whole configuration. ``Settings()`` are the embedded defaults."""
 
@@ -245,6 +252,8 @@ class Settings(_Section):
     @model_validator(mode="after")
     def _names_once(self) -> Self:
         for section, entries in (("orthanc", self.orthanc), ("destination", self.destination)):
+            if any(entry.password_file is not None and entry.password.get_secret_value() for entry in entries):
+                raise ValueError(f"[[{section}]] has password and password_file: give one of them")
             names = [entry.name for entry in entries]
             twice = {name for name in names if names.count(name) > 1}
             if twice:
@@ -252,7 +261,13 @@ class Settings(_Section):
         return self
 
     def placed(self, folder: Path) -> Settings:
-        """The same settings with every relative path taken from ``folder``, which is made absolute."""
+        """The same settings with every relative path taken from ``folder``, which is made absolute, and passwords read.
+
+        Raises
+        ------
+        Misconfigured
+            A password file cannot be read or is empty.
+        """
         root = folder.resolve()
         service = self.service.model_copy(update={"data_folder": root / self.service.data_folder})
         references, logs = self.references, self.logs
@@ -260,7 +275,24 @@ class Settings(_Section):
             references = references.model_copy(update={"folder": root / references.folder})
         if logs.file is not None:
             logs = logs.model_copy(update={"file": root / logs.file})
-        return self.model_copy(update={"service": service, "references": references, "logs": logs})
+        orthanc = tuple(_with_password(entry, f"orthanc[{n}]", root) for n, entry in enumerate(self.orthanc))
+        outward = tuple(_with_password(entry, f"destination[{n}]", root) for n, entry in enumerate(self.destination))
+        update = {"service": service, "references": references, "logs": logs}
+        return self.model_copy(update={**update, "orthanc": orthanc, "destination": outward})
+
+
+def _with_password(entry: _Peer, key: str, root: Path) -> _Peer:
+    if entry.password_file is None:
+        return entry
+    path = root / entry.password_file
+    try:
+        password = path.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        told = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
+        raise Misconfigured(f"{key}.password_file = {path}: cannot be read ({told}); give a readable file") from error
+    if not password:
+        raise Misconfigured(f"{key}.password_file = {path}: its first line is empty; write the password there")
+    return entry.model_copy(update={"password": SecretStr(password), "password_file": path})
 
 
 def load(path: Path | None = None) -> Settings:

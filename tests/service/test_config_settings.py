@@ -116,6 +116,23 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
         config.load(tmp_path / "none.toml")
 
 
+@pytest.mark.parametrize("section", ["orthanc", "destination"])
+def test_a_password_may_lie_in_a_file_beside_the_settings(tmp_path: Path, section: str) -> None:
+    address = {"orthanc": "url", "destination": "orthanc"}[section]
+    text = f"[[{section}]]\nname = 'a'\n{address} = 'http://a'\npassword_file = 'word'\n"
+    path = written(tmp_path, text)
+    with pytest.raises(Misconfigured, match=rf"{section}\[0\]\.password_file = .*word: cannot be read"):
+        config.load(path)
+    (tmp_path / "word").write_text("\n")
+    with pytest.raises(Misconfigured, match="first line is empty"):
+        config.load(path)
+    (tmp_path / "word").write_text("s3cret word\nmore\n")
+    (entry,) = getattr(config.load(path), section)
+    assert entry.password.get_secret_value() == "s3cret word"
+    with pytest.raises(Misconfigured, match="password and password_file"):
+        config.load(written(tmp_path, text + "password = 'other'"))
+
+
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         config.Settings().listener.port = 1  # type: ignore[misc]
