@@ -212,6 +212,8 @@ class Acquisition:
     """What told the structure: a coded attribute, a mapping rule, the command line."""
     reader_grades: tuple[tuple[str, str], ...] = ()
     """Grades that a reader gave, as (scale, grade)."""
+    question: str = field(default="", repr=False)
+    """Why the exam was asked for (Reason for Study and the like), to raise warnings from; never written out."""
 
     @property
     def device(self) -> Device:

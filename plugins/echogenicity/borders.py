@@ -32,9 +32,9 @@ class Borders:
     top: Rows = field(compare=False, repr=False)
     bottom: Rows = field(compare=False, repr=False)
 
-    def central(self) -> Borders:
-        """The middle ``CENTRAL`` of the columns."""
-        cut = int(len(self.columns) * (1 - CENTRAL) / 2)
+    def central(self, share: float = CENTRAL) -> Borders:
+        """The middle share of the columns."""
+        cut = int(len(self.columns) * (1 - share) / 2)
         part = slice(cut, len(self.columns) - cut)
         return Borders(self.columns[part], self.top[part], self.bottom[part])
 

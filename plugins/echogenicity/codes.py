@@ -40,6 +40,11 @@ FAT_ECHO = private("NM-1040", "Echogenicity of subcutaneous tissue")
 MUSCLE_TO_FAT = private("NM-1041", "Muscle to subcutaneous echogenicity ratio")
 DEEP_BORDER_ECHO = private("NM-1042", "Echo of the deep border")
 DEEP_BORDER_CONTRAST = private("NM-1043", "Contrast of the deep border")
+BRIGHT_AREA_SHARE = private("NM-1044", "Share of bright areas in the muscle")
+DARK_ISLANDS = private("NM-1045", "Number of dark islands in the muscle")
+SHADOWING_SPOTS = private("NM-1046", "Number of bright spots with shadow")
+LOCAL_VARIATION = private("NM-1047", "Local variation of echogenicity")
+NEIGHBOUR_DIFFERENCE = private("NM-1048", "Echogenicity less that of the neighbouring muscle")
 CALIBRATED_BACKSCATTER = private("NM-1050", "Calibrated muscle backscatter")
 
 SUGGESTED_CLASS = private("NM-1060", "Suggested visual class of the muscle")
@@ -47,6 +52,23 @@ CLASS_NORMAL = private("NM-1061", "Suggested: normal")
 CLASS_UNCERTAIN = private("NM-1062", "Suggested: uncertain")
 CLASS_ABNORMAL = private("NM-1063", "Suggested: abnormal")
 READER_GRADE = private("NM-1064", "Grade given by a reader")
+READER_GRADE_TEXT = private("NM-1065", "Grade as the reader wrote it")
+HECKMATT = {
+    str(grade): private(f"NM-107{grade}", f"Heckmatt grade {grade}, given by a reader") for grade in (1, 2, 3, 4)
+}
+"""Grades of the Heckmatt scale (1982), only ever as a reader gave them."""
+
+PATTERN = private("NM-1100", "Pattern of muscle echogenicity")
+PATTERNS = {
+    "ground_glass": private("NM-1101", "Features consistent with ground glass pattern"),
+    "attenuation": private("NM-1102", "Features consistent with attenuation pattern"),
+    "focal": private("NM-1103", "Features consistent with focal hyperechogenicity"),
+    "see_through": private("NM-1104", "Features consistent with see-through pattern"),
+    "patchy": private("NM-1105", "Features consistent with patchy pattern"),
+    "moth_eaten": private("NM-1106", "Features consistent with moth-eaten pattern"),
+    "calcification": private("NM-1107", "Features consistent with calcification"),
+    "flexor_contrast": private("NM-1108", "Features consistent with selective deep flexor change"),
+}
 
 TEXTURE = (
     ("glcm", "joint_maximum", "GYBY", "Joint Maximum of GLCM"),

@@ -18,6 +18,10 @@ from plugins.echogenicity.borders import Borders
 LOWEST_COLUMN_PX = 6
 """Columns in which the region is lower than this have no thirds."""
 PROFILE_STEP_MM = 0.5
+BORDER_BLUR_MM = 1.0
+"""Left out of thirds and slope at the upper and lower border, where the fasciae's echo reaches in through blur."""
+LARGEST_BLUR_SHARE = 0.15
+"""But never more than this share of a column's height."""
 BORDER_ABOVE_MM = 1.0
 BORDER_BELOW_MM = 4.0
 """The deep border's echo is sought from this far above to this far below the outline's lower edge."""
@@ -41,13 +45,17 @@ class DepthFigures:
 def depth_figures(grey: Grey, mask: Mask, used: Mask, spacing: Spacing | None) -> DepthFigures | None:
     """Thirds and slope of the pixels ``used`` of the region ``mask``; ``None`` for a region too low for thirds.
 
-    The slope is the least-squares line through all pixels' grey levels over depth.
+    Thirds are of what remains of each column without its outermost millimetre above and below. The slope is the
+    least-squares line through all those pixels' grey levels over depth.
     """
     height = mask.sum(axis=0)
     tall = mask & (height >= LOWEST_COLUMN_PX)[np.newaxis]
     order = np.cumsum(mask, axis=0) - 0.5
-    take = tall & used
-    share = (order / np.maximum(height, 1)[np.newaxis])[take]
+    blur = LARGEST_BLUR_SHARE * height
+    if spacing is not None:
+        blur = np.minimum(blur, BORDER_BLUR_MM / spacing.row_mm)
+    take = tall & used & (order > blur) & (order < height - blur)
+    share = ((order - blur) / np.maximum(height - 2 * blur, 1e-9))[take]
     values = grey[take].astype(float)
     third = np.minimum((share * 3).astype(int), 2)
     counts = np.bincount(third, minlength=3)

@@ -16,6 +16,7 @@ from plugins.echogenicity.borders import (
 )
 from plugins.echogenicity.depth import DepthFigures, deep_border_echo, depth_figures
 from plugins.echogenicity.intensity import histogram_of, intensity_of
+from plugins.echogenicity.maps import LocalMap, local_figures, local_map
 from plugins.echogenicity.muscles import lacks_backstop
 from plugins.echogenicity.scene import Scene
 from plugins.echogenicity.texture import texture_of
@@ -31,10 +32,11 @@ Values = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """All figures of one image, and the depth profile that its page shows."""
+    """All figures of one image, and the depth profile and local map that its page shows."""
 
     values: Values
     depth: DepthFigures | None = None
+    local: LocalMap | None = None
 
 
 def figures_of(scene: Scene, lossy: bool) -> Figures:
@@ -47,7 +49,11 @@ def figures_of(scene: Scene, lossy: bool) -> Figures:
     if scene.spacing is not None and not lossy and not (scene.mask & scene.coloured).any():
         values |= texture_of(scene.grey, scene.mask, scene.spacing)
     values |= fibre_values(scene)
-    return Figures({name: value for name, value in values.items() if np.isfinite(value)}, depth)
+    local = None
+    if scene.spacing is not None:
+        local = local_map(scene.grey, scene.mask, scene.used, scene.spacing)
+        values |= local_figures(local) if local is not None else {}
+    return Figures({name: value for name, value in values.items() if np.isfinite(value)}, depth, local)
 
 
 def grey_values(scene: Scene) -> Values:

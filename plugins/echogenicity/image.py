@@ -7,21 +7,21 @@ from dataclasses import dataclass, field
 from plugins.contract import (
     Acquisition,
     Clip,
-    Finding,
     Flag,
     FrameRef,
     Line,
     LineRole,
     NotAssessable,
     ReasonCode,
-    Scope,
 )
-from plugins.echogenicity import flags
+from plugins.echogenicity import pitfalls
 from plugins.echogenicity.borders import thickness_lines
 from plugins.echogenicity.chosen import Chosen, with_muscle
 from plugins.echogenicity.depth import DepthFigures
 from plugins.echogenicity.figures import figures_of
-from plugins.echogenicity.measures import measured
+from plugins.echogenicity.limits import Limits
+from plugins.echogenicity.maps import LocalMap
+from plugins.echogenicity.neighbours import neighbour_difference
 from plugins.echogenicity.scene import Scene, scene_of
 
 MOST_COLOURED = 0.25
@@ -39,6 +39,7 @@ class ImageValues:
     flags: tuple[Flag, ...] = ()
     lines: tuple[Line, ...] = ()
     depth: DepthFigures | None = None
+    local: LocalMap | None = None
 
     @property
     def image(self) -> FrameRef:
@@ -51,7 +52,7 @@ class ImageValues:
         return self.clip.frames.count > 1
 
 
-def measure_image(clip: Clip, chosen: Chosen, acquisition: Acquisition) -> ImageValues | NotAssessable:
+def measure_image(clip: Clip, chosen: Chosen, acquisition: Acquisition, limits: Limits) -> ImageValues | NotAssessable:
     """Measure one frame inside its region."""
     grey, coloured = clip.frames.grey(chosen.frame), clip.frames.coloured(chosen.frame)
     chosen = with_muscle(chosen, clip, grey, coloured, acquisition)
@@ -60,14 +61,12 @@ def measure_image(clip: Clip, chosen: Chosen, acquisition: Acquisition) -> Image
     if refused is not None:
         return refused
     found = figures_of(scene, bool(clip.device.lossy))
-    return ImageValues(
-        clip,
-        chosen,
-        found.values,
-        flags.of_image(clip, scene, found.values),
-        _lines(scene, found.values),
-        found.depth,
-    )
+    values = dict(found.values)
+    difference = neighbour_difference(clip, scene, acquisition)
+    if difference is not None:
+        values["neighbour_difference"] = difference
+    raised = pitfalls.of_image(clip, scene, values, limits)
+    return ImageValues(clip, chosen, values, raised, _lines(scene, values), found.depth, found.local)
 
 
 def _refused(clip: Clip, scene: Scene) -> NotAssessable | None:
@@ -100,17 +99,3 @@ def _lines(scene: Scene, values: dict[str, float]) -> tuple[Line, ...]:
     lines += [Line(line, LineRole.GUIDE) for line in (scene.chosen.superficial, scene.chosen.deep) if line]
     lines += [Line(other, LineRole.ALTERNATIVE) for other in scene.chosen.alternatives]
     return tuple(lines)
-
-
-def finding_of(image: ImageValues) -> Finding:
-    """The finding that speaks of one image; never compared with a reference, which is for the average alone."""
-    return Finding(
-        image=image.image,
-        outline=image.chosen.outline,
-        measurements=tuple(measured(name, value) for name, value in image.values.items()),
-        scope=Scope.IMAGE,
-        region_origin=image.chosen.origin,
-        confidence=image.chosen.confidence,
-        flags=image.flags,
-        lines=image.lines,
-    )

@@ -150,27 +150,27 @@ _ALL = (
         "echo_intensity_slope",
         muscle.DEPTH_SLOPE,
         "[arb'U]/cm",
-        "least-squares slope of the grey levels over depth below the region's upper border; negative: darker below",
+        "least-squares slope of grey levels over depth in the region, outermost 1 mm left out; negative: darker below",
     ),
     Measure(
         "echo_intensity_superficial_third",
         muscle.SUPERFICIAL_THIRD,
         GREY,
-        "mean grey level of the upper third of every column of the region",
+        "mean grey level of the upper third of every column of the region, outermost 1 mm left out",
         codes.MEAN,
     ),
     Measure(
         "echo_intensity_middle_third",
         muscle.MIDDLE_THIRD,
         GREY,
-        "mean grey level of the middle third of every column of the region",
+        "mean grey level of the middle third of every column of the region, outermost 1 mm left out",
         codes.MEAN,
     ),
     Measure(
         "echo_intensity_deep_third",
         muscle.DEEP_THIRD,
         GREY,
-        "mean grey level of the lower third of every column of the region",
+        "mean grey level of the lower third of every column of the region, outermost 1 mm left out",
         codes.MEAN,
     ),
     Measure(
@@ -231,6 +231,36 @@ _ALL = (
             + (", distance 1" if family == "glcm" else ""),
         )
         for family, feature, value, meaning in muscle.TEXTURE
+    ),
+    Measure(
+        "bright_area_share",
+        muscle.BRIGHT_AREA_SHARE,
+        "%",
+        "share of the region whose local mean (0.6 mm) exceeds the median by 2 spreads of the darker half",
+    ),
+    Measure(
+        "dark_island_count",
+        muscle.DARK_ISLANDS,
+        "{counts}",
+        "round areas of 2 to 6 mm whose local mean lies 2 spreads of the brighter half below the median",
+    ),
+    Measure(
+        "shadowing_spot_count",
+        muscle.SHADOWING_SPOTS,
+        "{counts}",
+        "spots of 0.8 to 12 mm above grey level 200 behind which the echo is under half of that beside them",
+    ),
+    Measure(
+        "local_variation",
+        muscle.LOCAL_VARIATION,
+        "%",
+        "standard deviation of local means (0.6 mm) over their mean, times 100",
+    ),
+    Measure(
+        "neighbour_difference",
+        muscle.NEIGHBOUR_DIFFERENCE,
+        GREY,
+        "mean grey level of the muscle less that of the neighbouring muscle drawn in the same image",
     ),
     Measure(
         "calibrated_backscatter",

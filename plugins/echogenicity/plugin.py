@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from plugins.contract import (
     Acquisition,
     Clip,
     Declined,
+    Finding,
     FrameRef,
     NotAssessable,
     Outcome,
     ReasonCode,
     References,
+    Scope,
 )
 from plugins.echogenicity.average import averaged
-from plugins.echogenicity.chosen import drawn_choice, drawn_region, found_choice
-from plugins.echogenicity.image import ImageValues, finding_of, measure_image
+from plugins.echogenicity.backscatter import GainSeries, calibrated_backscatter_db, checked_series
+from plugins.echogenicity.chosen import Chosen, drawn_choice, drawn_region, found_choice
+from plugins.echogenicity.image import ImageValues, measure_image
+from plugins.echogenicity.limits import Limits
+from plugins.echogenicity.measures import MEASURES, measured
 from plugins.echogenicity.muscles import is_muscle
+from plugins.echogenicity.pages import image_page
 from plugins.echogenicity.still import still_of
 
 
@@ -28,6 +34,16 @@ class Echogenicity:
 
     name: str = "echogenicity"
     version: str = "0.1.0"
+    limits: Limits = Limits()
+    gain_series: GainSeries = ()
+    """(gain in dB, mean grey level of the phantom): the site's phantom at the settings of its muscle preset."""
+    gain_db: float | None = None
+    """Gain at which the site takes its muscle images, as it attests; without it there is no backscatter."""
+
+    def __post_init__(self) -> None:
+        """Refuse a gain series that no law could be read from."""
+        if self.gain_series:
+            object.__setattr__(self, "gain_series", checked_series(self.gain_series))
 
     def declines(self, acquisition: Acquisition) -> Declined | None:
         """Not for what is no muscle, is not named, or was taken in colour Doppler throughout."""
@@ -64,9 +80,9 @@ class Echogenicity:
                 outcomes.append(result)
             else:
                 images.append(result)
-                outcomes.append(finding_of(result))
+                outcomes.append(self._finding(result, acquisition))
         if images:
-            outcomes.append(averaged(images, acquisition, references))
+            outcomes.append(averaged(images, acquisition, references, self.limits))
         return outcomes
 
     def _image(self, clip: Clip, acquisition: Acquisition) -> ImageValues | NotAssessable:
@@ -80,8 +96,7 @@ class Echogenicity:
             )
         drawn = drawn_region(clip, acquisition)
         if drawn is not None:
-            chosen = drawn_choice(clip, drawn, acquisition)
-            return chosen if isinstance(chosen, NotAssessable) else measure_image(clip, chosen, acquisition)
+            return self._measured(clip, drawn_choice(clip, drawn, acquisition), acquisition)
         frame = 0
         if clip.frames.count > 1:
             still = still_of(clip.frames, clip.tissue.box if clip.tissue else None)
@@ -89,7 +104,33 @@ class Echogenicity:
                 return NotAssessable(still.code, still.text, still.remedy, FrameRef(clip.sop_instance_uid))
             frame = still.frame
         chosen = found_choice(clip, frame, clip.frames.grey(frame), clip.frames.coloured(frame), acquisition)
-        return chosen if isinstance(chosen, NotAssessable) else measure_image(clip, chosen, acquisition)
+        return self._measured(clip, chosen, acquisition)
+
+    def _measured(
+        self, clip: Clip, chosen: Chosen | NotAssessable, acquisition: Acquisition
+    ) -> ImageValues | NotAssessable:
+        """The chosen region measured, with calibrated backscatter where the site gave what it takes."""
+        if isinstance(chosen, NotAssessable):
+            return chosen
+        result = measure_image(clip, chosen, acquisition, self.limits)
+        if isinstance(result, NotAssessable) or not self.gain_series or self.gain_db is None:
+            return result
+        level = calibrated_backscatter_db(result.values["echo_intensity_mean"], self.gain_db, self.gain_series)
+        return result if level is None else replace(result, values={**result.values, "calibrated_backscatter": level})
+
+    def _finding(self, image: ImageValues, acquisition: Acquisition) -> Finding:
+        """The finding that speaks of one image; never compared with a reference, which is for the average alone."""
+        return Finding(
+            image=image.image,
+            outline=image.chosen.outline,
+            measurements=tuple(measured(name, image.values[name]) for name in MEASURES if name in image.values),
+            scope=Scope.IMAGE,
+            region_origin=image.chosen.origin,
+            confidence=image.chosen.confidence,
+            flags=image.flags,
+            lines=image.lines,
+            pages=(image_page(image, acquisition),),
+        )
 
 
 def _in_colour(clip: Clip) -> bool:

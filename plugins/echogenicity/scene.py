@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from plugins.contract import Acquisition, Box, Clip, Grey, Mask, Point, Spacing, View
-from plugins.echogenicity.borders import Borders, Rows, borders_of, skin_rows
+from plugins.echogenicity.borders import CENTRAL, Borders, Rows, borders_of, skin_rows
 from plugins.echogenicity.chosen import Chosen
 from plugins.echogenicity.muscles import lies_under_another
 from plugins.echogenicity.region import field_mask, field_of_view
@@ -41,7 +41,10 @@ class Scene:
 
     @property
     def superficial(self) -> tuple[Point, ...]:
-        """The superficial fascia: as found, else the upper border of the whole muscle over its central width."""
+        """The superficial fascia: as found, else the upper border of the whole muscle over its central width.
+
+        In cross-section that is the middle third, since the border curves away from the skin at the sides.
+        """
         return self.chosen.superficial or self._border(top=True)
 
     @property
@@ -73,7 +76,7 @@ class Scene:
     def _border(self, top: bool) -> tuple[Point, ...]:
         if self.borders is None:
             return ()
-        part = self.borders.central()
+        part = self.borders.central(1 / 3 if self.view is View.TRANSVERSE else CENTRAL)
         rows = part.top if top else part.bottom
         return tuple((float(column), float(row)) for column, row in zip(part.columns, rows, strict=True))
 

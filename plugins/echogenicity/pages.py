@@ -1,0 +1,164 @@
+"""Pictures for the reading station: one page an image, one page a muscle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from plugins.contract import (
+    Acquisition,
+    Box,
+    Chart,
+    Comparison,
+    Finding,
+    Flag,
+    Line,
+    LineRole,
+    Measurement,
+    Observation,
+    Outline,
+    Page,
+    Panel,
+    Refusal,
+    Series,
+)
+from plugins.echogenicity.image import ImageValues
+from plugins.echogenicity.muscles import title_of
+
+SHOWN = (
+    ("echo_intensity_mean", "Echo intensity", ""),
+    ("muscle_thickness", "Thickness", "mm"),
+    ("cross_sectional_area", "Cross-sectional area", "mm²"),
+    ("subcutaneous_thickness", "Subcutaneous tissue", "mm"),
+    ("echo_variation", "Echo variation", "%"),
+    ("echo_intensity_slope", "Slope with depth", "/cm"),
+    ("pennation_angle", "Pennation angle", "°"),
+)
+MARGIN_PX = 24
+
+
+def image_page(image: ImageValues, acquisition: Acquisition) -> Page:
+    """One image with its outline, the depth profile of its region, and its values."""
+    values = [
+        f"{label}: {image.values[name]:.1f} {unit}".rstrip() for name, label, unit in SHOWN if name in image.values
+    ]
+    return Page(
+        title=title_of(acquisition),
+        panels=(
+            _picture(image),
+            *_profile_panel((image,)),
+            Panel(title="Values of this image", text=(*values, f"Region {image.chosen.origin}")),
+        ),
+        footer=(*_sentences(image.flags), "Single image, not compared"),
+    )
+
+
+def muscle_page(
+    images: Sequence[ImageValues],
+    acquisition: Acquisition,
+    finding: Finding,
+) -> Page:
+    """The average of a muscle: the image nearest to it, depth profiles, repeats with the reference's band, words."""
+    named = {measurement.name: measurement for measurement in finding.measurements}
+    shown = next(image for image in images if image.image == finding.image)
+    lines = [_value_line(named[name], label, unit) for name, label, unit in SHOWN if name in named]
+    return Page(
+        title=f"{title_of(acquisition)}, mean of {len(images)} image{'s' if len(images) > 1 else ''}",
+        panels=(
+            _picture(shown),
+            *_profile_panel(images),
+            Panel(title="Echo intensity", chart=repeats_chart(images, named["echo_intensity_mean"])),
+            Panel(title="Values", text=tuple(lines)),
+            Panel(title="Comparison", text=comparison_text(named["echo_intensity_mean"])),
+            *_words(finding.observations),
+        ),
+        footer=_sentences(finding.flags),
+    )
+
+
+def repeats_chart(images: Sequence[ImageValues], measurement: Measurement) -> Chart:
+    """Each image's mean grey level as a point, their average as a line, the reference's limits as a band."""
+    count = float(len(images))
+    ends = (0.5, count + 0.5)
+    series = []
+    comparison = measurement.comparison
+    if isinstance(comparison, Comparison) and None not in (comparison.lower_limit, comparison.upper_limit):
+        low, high = float(comparison.lower_limit or 0), float(comparison.upper_limit or 0)
+        series.append(Series("band", ends, (low, low), (high, high), f"{comparison.limits}, {comparison.reference_id}"))
+    elif isinstance(comparison, Comparison) and comparison.upper_limit is not None:
+        series.append(Series("limit", ends, (comparison.upper_limit,) * 2, label=comparison.limits))
+    numbers = tuple(float(number + 1) for number in range(len(images)))
+    series.append(Series("points", numbers, tuple(i.values["echo_intensity_mean"] for i in images), label="image"))
+    series.append(Series("line", ends, (measurement.value,) * 2, label="mean"))
+    return Chart("Repeated images", "image", "echo intensity (grey level)", tuple(series))
+
+
+def comparison_text(measurement: Measurement) -> tuple[str, ...]:
+    """What the reference store said, with its source, or why there is no comparison."""
+    comparison = measurement.comparison
+    if isinstance(comparison, Refusal):
+        return ("not compared", comparison.text, f"Remedy: {comparison.remedy}")
+    if comparison is None:
+        return ("not compared",)
+    parts = []
+    if comparison.z is not None:
+        spread = f" ± {comparison.z_sd:.1f}" if comparison.z_sd is not None else ""
+        parts.append(f"z {comparison.z:+.1f}{spread}")
+    if comparison.percentile is not None:
+        parts.append(f"percentile {comparison.percentile:.0f}")
+    return (", ".join(parts) or "compared", f"Source: {comparison.source}", *comparison.warnings)
+
+
+def _picture(image: ImageValues) -> Panel:
+    """The frame cropped around the tissue, with outline and lines."""
+    outline = Line(image.chosen.outline, LineRole.OUTLINE, f"{image.values['echo_intensity_mean']:.1f}")
+    return Panel(
+        title=image.clip.name, image=image.image, crop=_crop(image), lines=(outline, *image.lines), scale_bar=True
+    )
+
+
+def _profile_panel(images: Sequence[ImageValues]) -> tuple[Panel, ...]:
+    """Mean grey level over depth below the region's upper border, a line for each image."""
+    series = tuple(
+        Series("line", image.depth.profile_mm, image.depth.profile, label=f"image {number}")
+        for number, image in enumerate(images, start=1)
+        if image.depth is not None and len(image.depth.profile) > 1
+    )
+    if not series:
+        return ()
+    chart = Chart("Depth profile", "depth in the region (mm)", "mean grey level", series)
+    return (Panel(title="Depth profile", chart=chart),)
+
+
+def _words(observations: Sequence[Observation]) -> tuple[Panel, ...]:
+    if not observations:
+        return ()
+    return (Panel(title="Features", text=tuple(observation.text for observation in observations)),)
+
+
+def _value_line(measurement: Measurement, label: str, unit: str) -> str:
+    spread = f" ± {measurement.uncertainty:.1f}" if measurement.uncertainty is not None else ""
+    return f"{label}: {measurement.value:.1f}{spread} {unit}".rstrip()
+
+
+def _sentences(raised: Sequence[Flag]) -> tuple[str, ...]:
+    return tuple(flag.sentence for flag in raised)
+
+
+def _crop(image: ImageValues) -> Box:
+    """The tissue region, or else the outline with a margin."""
+    rows, columns = image.clip.frames.shape
+    if image.chosen.tissue is not None:
+        box = image.chosen.tissue.box
+        return Box(max(box.column0, 0), max(box.row0, 0), min(box.column1, columns), min(box.row1, rows))
+    return around(image.chosen.outline, (rows, columns))
+
+
+def around(outline: Outline, shape: tuple[int, int]) -> Box:
+    """The box around an outline with a margin, inside the picture."""
+    at_column, at_row = zip(*outline, strict=True)
+    return Box(
+        max(0, int(min(at_column)) - MARGIN_PX),
+        max(0, int(min(at_row)) - MARGIN_PX),
+        min(shape[1], int(max(at_column)) + MARGIN_PX + 1),
+        min(shape[0], int(max(at_row)) + MARGIN_PX + 1),
+    )
