@@ -46,7 +46,8 @@ class Structure:
     region: str = ""
     """``head``, ``neck``, ``trunk``, ``upper_limb``, ``lower_limb`` or ``foot``."""
     traits: frozenset[str] = frozenset()
-    """``cranial``, ``foot_intrinsic``, ``hand_intrinsic``, ``no_bony_backstop``, ``paraspinal``, ``sensory``."""
+    """``cranial``, ``foot_intrinsic``, ``hand_intrinsic``, ``midline``, ``no_bony_backstop``, ``paraspinal``,
+    ``sensory``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,8 +225,14 @@ class ValueUnpickler(pickle.Unpickler):
         "plugins.contract",
         "reference_store.values",
         "reference_store.comparison",
+        "service.analyse.acquisitions",
         "service.analyse.exam",
+        "service.analyse.naming",
         "service.analyse.read",
+        "service.analyse.read_drawn",
+        "service.analyse.read_frames",
+        "service.analyse.read_layout",
+        "service.analyse.read_video",
         "service.report",
     )
     _names = frozenset(
