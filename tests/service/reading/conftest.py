@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import UID, AllTransferSyntaxes, ExplicitVRLittleEndian, generate_uid
 
 Make = Callable[..., Dataset]
 
@@ -87,10 +87,9 @@ def save(tmp_path: Path) -> Callable[..., Path]:
             dataset.PixelData = encapsulate(frames)
             dataset["PixelData"].is_undefined_length = True
         path = tmp_path / name
-        known = UID(dataset.file_meta.TransferSyntaxUID).is_transfer_syntax
-        dataset.save_as(
-            path, enforce_file_format=True, **({} if known else {"implicit_vr": False, "little_endian": True})
-        )
+        syntax = UID(dataset.file_meta.TransferSyntaxUID)
+        forced = {"implicit_vr": False, "little_endian": True}  # pydicom cannot know how others are written
+        dataset.save_as(path, enforce_file_format=True, **({} if syntax in AllTransferSyntaxes else forced))
         return path
 
     return write
