@@ -1,0 +1,120 @@
+"""Displacement of every block from one frame to the next: Lucas and Kanade's least squares on two levels.
+
+Of the methods compared on the same clips (see README.md) this one had the least bias at the sub-pixel motions of a
+twitch: dense inverse search gave back 0.3 of a motion of half a pixel, sparse pyramidal Lucas-Kanade 0.6 to 0.8.
+Lucas and Kanade, IJCAI 1981; the two-level form follows Bouguet 2001.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from plugins.fasciculation.grid import Floats, Grid
+
+_BLUR = 0.8
+"""SD of the smoothing before differentiation, in working pixels."""
+_STIFF = 1.0
+"""Added to the structure tensor (grey levels squared): a block without texture does not move."""
+_SAME = 0.02
+"""Mean difference in grey levels under which two frames are the same frame recorded twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What happened between a frame and the last one that differed from it."""
+
+    frame: int
+    flow: Floats
+    """Displacement in working pixels, shape (rows, columns, 2) of blocks; last axis (column, row)."""
+    texture: Floats
+    """Smaller diagonal element of the structure tensor, shape (rows, columns) of blocks."""
+    change: float
+    """Mean squared difference that the displacement does not explain, over that between the frames."""
+
+
+def steps(frames: Iterable[npt.NDArray[np.uint8]], grid: Grid) -> Iterator[Step]:
+    """Displacement frame by frame, holding two working pictures; repeated frames are left out.
+
+    Parameters
+    ----------
+    frames:
+        Grey frames in order, as ``Frames.stream`` gives them.
+    grid:
+        The clip's working grid.
+
+    Yields
+    ------
+    Step
+        For every frame that differs from the one before, the first excepted.
+    """
+    lucas = _Estimator(grid)
+    before: Floats | None = None
+    raw: Floats | None = None
+    for index, frame in enumerate(frames):
+        small = grid.reduced(frame)
+        if raw is not None and float(np.mean(cv2.absdiff(raw, small))) < _SAME:
+            continue
+        smooth = np.asarray(cv2.GaussianBlur(small, (0, 0), _BLUR), np.float32)
+        if before is not None:
+            yield lucas.step(index, before, smooth)
+        before, raw = smooth, small
+
+
+class _Estimator:
+    """Least squares with the buffers that every frame needs again."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.size = (grid.blocks[1], grid.blocks[0])
+        rows, columns = grid.work
+        self.across, self.down = np.meshgrid(np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32))
+
+    def step(self, index: int, before: Floats, after: Floats) -> Step:
+        """Coarse estimate first; the fine level is warped by it only where something moved far."""
+        coarse, _ = self._solve(_half(before), _half(after), 0.8)
+        coarse *= 2
+        far = float(np.abs(coarse).max()) > 0.6
+        start = cv2.GaussianBlur(coarse, (3, 3), 0.7) if far else np.zeros_like(coarse)
+        target = self._warped(after, np.asarray(start, np.float32)) if far else after
+        fine, texture = self._solve(before, target, 0.0)
+        return Step(index, np.asarray(start + fine, np.float32), texture, 0.0)
+
+    def _warped(self, picture: Floats, flow: Floats) -> Floats:
+        high, wide = picture.shape
+        full = cv2.resize(flow, (wide, high), interpolation=cv2.INTER_LINEAR)
+        across, down = cv2.split(full)
+        return np.asarray(
+            cv2.remap(
+                picture,
+                cv2.add(self.across, across),
+                cv2.add(self.down, down),
+                cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REPLICATE,
+            ),
+            np.float32,
+        )
+
+    def _solve(self, before: Floats, after: Floats, smooth: float) -> tuple[Floats, Floats]:
+        """One least squares step: block sums of gradient products, then a two by two system a block."""
+        middle = cv2.addWeighted(before, 0.5, after, 0.5, 0)
+        change = cv2.subtract(after, before)
+        across = cv2.Sobel(middle, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
+        down = cv2.Sobel(middle, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
+        pairs = ((across, across), (down, down), (across, down), (across, change), (down, change))
+        sums = [cv2.resize(cv2.multiply(a, b), self.size, interpolation=cv2.INTER_AREA) for a, b in pairs]
+        if smooth:
+            sums = [cv2.GaussianBlur(part, (3, 3), smooth) for part in sums]
+        xx, yy, xy, xt, yt = sums
+        texture = np.minimum(xx, yy)
+        xx, yy = xx + np.float32(_STIFF), yy + np.float32(_STIFF)
+        scale = -1 / (xx * yy - xy * xy)
+        flow = cv2.merge([(yy * xt - xy * yt) * scale, (xx * yt - xy * xt) * scale])
+        return np.clip(flow, -2.5, 2.5), np.asarray(texture, np.float32)
+
+
+def _half(picture: Floats) -> Floats:
+    return np.asarray(cv2.pyrDown(picture), np.float32)

@@ -1,0 +1,98 @@
+"""Candidates for a twitch: places and times where tissue went somewhere and came back.
+
+The score of a block at time t for a span s is the geometric mean of its way there and its way back,
+``sqrt(max(0, (d(t) - d(t-s)) . (d(t) - d(t+s))))``, in the unit of ``d``. A twitch scores its height; a step (probe
+jerk, onset of a contraction) and a steady drift score nothing, because one of the two ways is nil or they disagree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from plugins.fasciculation.grid import Floats, Grid
+
+SPANS_S = (0.07, 0.11, 0.17, 0.25, 0.36)
+"""Half lengths of a twitch that are tried: durations from 0.1 to 0.7 s (M-mode: 0.1 to 0.5 s)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Out-and-back displacement of every block over time."""
+
+    height: Floats
+    """Best over the spans, shape (times, rows, columns), mm."""
+    span: npt.NDArray[np.uint8]
+    """Index of the best span, same shape."""
+    noise: Floats
+    """Robust SD of the smallest span's bend, shape (rows, columns), mm."""
+
+
+def score(path: Floats, rate_hz: float, grid: Grid) -> Score:
+    """Score a displacement path.
+
+    Parameters
+    ----------
+    path:
+        Displacement in working pixels at even times, shape (times, blocks, 2).
+    rate_hz:
+        Times per second.
+    """
+    moved = _smooth_mm(path, grid)
+    count = len(moved)
+    best = np.zeros(moved.shape[:3], np.float32)
+    which = np.zeros(moved.shape[:3], np.uint8)
+    noise = np.zeros(moved.shape[1:3], np.float32)
+    for index, span_s in enumerate(SPANS_S):
+        lag = max(1, round(span_s * rate_hz))
+        if 2 * lag >= count:
+            break
+        there = moved[lag : count - lag] - moved[: count - 2 * lag]
+        back = moved[lag : count - lag] - moved[2 * lag :]
+        both = there[..., 0] * back[..., 0] + there[..., 1] * back[..., 1]
+        height = np.sqrt(np.maximum(both, 0))
+        part = slice(lag, count - lag)
+        # a longer span must be clearly better: noise grows with the span
+        better = height > best[part] * 1.05
+        which[part][better] = index
+        np.maximum(best[part], height, out=best[part])
+        bend = np.sqrt(np.maximum(np.abs(both), 0))
+        noise = np.maximum(noise, np.median(bend, axis=0))
+    return Score(best, which, noise)
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """A local maximum of the score."""
+
+    time: int
+    row: int
+    column: int
+    height_mm: float
+
+
+def peaks(scored: Score, rate_hz: float, floor_mm: float, factor: float, valid: npt.NDArray[np.bool_]) -> list[Peak]:
+    """Local maxima over 0.15 s and two blocks that reach the floor and a multiple of their block's noise."""
+    lag = max(1, round(0.15 * rate_hz))
+    top = ndimage.maximum_filter(scored.height, size=(2 * lag + 1, 5, 5), mode="constant")
+    threshold = np.maximum(floor_mm, factor * scored.noise)
+    found = (scored.height == top) & (scored.height > threshold) & valid
+    return [
+        Peak(int(time), int(row), int(column), float(scored.height[time, row, column]))
+        for time, row, column in np.argwhere(found)
+    ]
+
+
+def _smooth_mm(path: Floats, grid: Grid) -> Floats:
+    """Path in mm, smoothed over neighbouring blocks and over three times, shape (times, rows, columns, 2)."""
+    rows, columns = grid.blocks
+    unit = np.array([grid.unit[1], grid.unit[0]], np.float32)
+    out = np.empty((len(path), rows, columns, 2), np.float32)
+    for time, field in enumerate(path):
+        out[time] = cv2.GaussianBlur(field.reshape(rows, columns, 2) * unit, (3, 3), 0.6)
+    out[1:-1] = 0.25 * out[:-2] + 0.5 * out[1:-1] + 0.25 * out[2:]
+    return out

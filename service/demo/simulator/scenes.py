@@ -1,0 +1,285 @@
+"""Random cine scenes of a named kind: what an analysis of fasciculations is trained, tried and tested on.
+
+A kind and a seed give one scene. Tissue, scanner and twitches vary over more than one laboratory's range; each kind adds
+one disturbance, ``hard`` adds several. ``passive`` and ``active`` move so much that nothing can be said of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from plugins.images import Box
+from service.demo.simulator.cine import Cine, Faults
+from service.demo.simulator.motion import Contraction, Motion, Pulse, Tremor, Twitch
+from service.demo.simulator.probe_motion import Breathing, Compression, Drift, Jerk, PassiveMovement
+from service.demo.simulator.speckle import Picture
+from service.demo.simulator.tissue import LongitudinalMuscle, TransverseMuscle
+
+Random = np.random.Generator
+
+ASSESSABLE = ("quiet", "drift", "artery", "breathing", "contraction", "tremor", "jerk", "compression", "hard")
+MOVING = ("passive", "active")
+
+
+def scene(kind: str, seed: int, duration_s: float = 20.0, per_minute: float = 20.0, wide: bool = True) -> Cine:
+    """A random scene.
+
+    Parameters
+    ----------
+    kind:
+        One of ``ASSESSABLE`` or ``MOVING``.
+    seed:
+        Decides everything else.
+    duration_s:
+        Length of the clip.
+    per_minute:
+        Mean rate of fasciculations; 0 for a scene without.
+    wide:
+        Scanner and twitch vary; else 25 frames a second and 0.1 mm pixels.
+
+    Returns
+    -------
+    Cine
+        To be given to ``frames`` and ``twitches``.
+    """
+    rng = np.random.default_rng([seed, sum(map(ord, kind)), 5])
+    picture = _picture(rng) if wide else Picture()
+    tissue = _tissue(rng, picture)
+    motions: list[Motion] = [*_twitches(rng, tissue, duration_s, per_minute)]
+    motions += [motion for make in _DISTURBANCES[kind] for motion in make(rng, picture, duration_s)]
+    return Cine(
+        tissue=tissue,
+        picture=picture,
+        motions=tuple(motions),
+        frame_rate_hz=float(rng.choice([20, 25, 30, 40, 50])) if wide else 25.0,
+        duration_s=duration_s,
+        faults=_faults(rng) if wide else Faults(jpeg_quality=90),
+        seed=seed,
+    )
+
+
+def _picture(rng: Random) -> Picture:
+    """Depth 30 to 50 mm on 360 to 420 rows, with or without black around."""
+    side = int(rng.integers(360, 421))
+    wide = int(rng.integers(360, 561))
+    left, top = int(rng.integers(0, 640 - wide)), int(rng.integers(0, 480 - side))
+    return Picture(
+        box=Box(left, top, left + wide, top + side),
+        spacing_mm=float(rng.uniform(0.08, 0.12)),
+        reference_db=float(rng.uniform(-42, -32)),
+        dynamic_range_db=float(rng.uniform(55, 70)),
+    )
+
+
+def _tissue(rng: Random, picture: Picture) -> TransverseMuscle | LongitudinalMuscle:
+    """A muscle that fills a good part of the picture, across or along."""
+    fat = float(rng.uniform(2, 7))
+    thick = float(min(rng.uniform(11, 22), picture.depth_mm - fat - 6))
+    if rng.random() < 0.4:
+        return LongitudinalMuscle(
+            upper_mm=fat + 1.6,
+            lower_mm=fat + 1.6 + thick,
+            slope=float(rng.uniform(-0.04, 0.04)),
+            pennation_rad=float(rng.uniform(0.05, 0.4)),
+            fat_mm=fat,
+            echo_db=float(rng.uniform(-11, -3)),
+            width_mm=picture.width_mm,
+            texture=float(rng.uniform(0.5, 1.4)),
+        )
+    wide = float(rng.uniform(0.7, 0.95) * picture.width_mm)
+    middle = (picture.width_mm / 2 + float(rng.uniform(-2, 2)), fat + 2 + thick / 2)
+    bone = (middle[0] + float(rng.uniform(-9, 9)), middle[1] + thick / 2 + float(rng.uniform(2, 9)))
+    return TransverseMuscle(
+        centre_mm=middle,
+        size_mm=(wide, thick),
+        squareness=float(rng.uniform(2.0, 3.2)),
+        fat_mm=fat,
+        echo_db=float(rng.uniform(-11, -3)),
+        attenuation_db_cm=float(rng.uniform(0, 1.5)),
+        bone_mm=bone if rng.random() < 0.7 else None,
+        central_aponeurosis=bool(rng.random() < 0.3),
+        texture=float(rng.uniform(0.5, 1.4)),
+    )
+
+
+def _twitches(
+    rng: Random, tissue: TransverseMuscle | LongitudinalMuscle, duration_s: float, per_minute: float
+) -> list[Twitch]:
+    """Fasciculations at random times, at least 0.3 s from start to start, from a few motor units that come again."""
+    if per_minute <= 0:
+        return []
+    points = np.array(tissue.outline_mm)
+    low, high = points.min(axis=0), points.max(axis=0)
+    units = [
+        (
+            float(rng.uniform(low[0] + 0.15 * (high[0] - low[0]), high[0] - 0.15 * (high[0] - low[0]))),
+            float(rng.uniform(low[1] + 0.2 * (high[1] - low[1]), high[1] - 0.2 * (high[1] - low[1]))),
+            float(rng.uniform(0, 2 * np.pi)),
+            bool(rng.random() < 0.3),
+            (float(rng.uniform(4, 12)), float(rng.uniform(3, 7))),
+        )
+        for _ in range(int(rng.integers(1, 6)))
+    ]
+    made: list[Twitch] = []
+    time = float(rng.exponential(60 / per_minute))
+    while time < duration_s - 0.6:
+        x, z, angle, pinch, width = units[int(rng.integers(len(units)))]
+        made.append(
+            Twitch(
+                start_s=time,
+                duration_s=float(rng.uniform(0.12, 0.5)),
+                centre_mm=(x, z),
+                peak_mm=float(np.exp(rng.uniform(np.log(0.1), np.log(1.2)))),
+                width_mm=width,
+                angle_rad=angle + float(rng.normal(0, 0.15)),
+                rise_share=float(rng.uniform(0.25, 0.5)),
+                pinch=pinch,
+            )
+        )
+        time += 0.3 + float(rng.exponential(max(60 / per_minute - 0.3, 0.2)))
+    return made
+
+
+def _faults(rng: Random) -> Faults:
+    """Noise, smoothing over time, JPEG, and now and then a lost or doubled frame."""
+    return Faults(
+        noise=float(rng.uniform(0.003, 0.015)),
+        persistence=float(rng.choice([0.0, 0.0, 0.2, 0.4])),
+        lost_share=float(rng.choice([0.0, 0.0, 0.01])),
+        doubled_share=float(rng.choice([0.0, 0.0, 0.05])),
+        jpeg_quality=int(rng.choice([75, 85, 90, 95])),
+    )
+
+
+def _drift(rng: Random, picture: Picture, duration_s: float) -> list[Motion]:
+    return [
+        Drift(
+            sd_mm=float(rng.uniform(0.3, 0.8)),
+            tilt_sd_rad=float(rng.uniform(0.002, 0.01)),
+            out_of_plane_sd_mm=float(rng.uniform(0.05, 0.3)),
+            seed=int(rng.integers(1 << 30)),
+        )
+    ]
+
+
+def _artery(rng: Random, picture: Picture, duration_s: float) -> list[Motion]:
+    place = (float(rng.uniform(4, picture.width_mm - 4)), float(rng.uniform(7, picture.depth_mm - 4)))
+    return [
+        Pulse(
+            place,
+            rate_hz=float(rng.uniform(0.8, 1.7)),
+            peak_mm=float(rng.uniform(0.15, 0.5)),
+            reach_mm=float(rng.uniform(2, 5)),
+            radius_mm=float(rng.uniform(0.8, 2)),
+            irregular=float(rng.uniform(0.01, 0.06)),
+            phase=float(rng.random()),
+            seed=int(rng.integers(1 << 30)),
+        )
+    ]
+
+
+def _breathing(rng: Random, picture: Picture, duration_s: float) -> list[Motion]:
+    return [
+        Breathing(
+            rate_hz=float(rng.uniform(0.17, 0.4)),
+            shift_mm=float(rng.uniform(0.4, 1.8)),
+            shear=float(rng.uniform(-0.05, 0.05)),
+            phase=float(rng.random()),
+            out_mm=float(rng.uniform(0, 0.3)),
+        )
+    ]
+
+
+def _contraction(rng: Random, picture: Picture, duration_s: float) -> list[Motion]:
+    return [
+        Contraction(
+            start_s=float(rng.uniform(0.2, 0.7) * duration_s),
+            hold_s=float(rng.uniform(0.6, 2.0)),
+            centre_mm=(float(rng.uniform(0.3, 0.7) * picture.width_mm), float(rng.uniform(0.3, 0.6) * picture.depth_mm)),
+            size_mm=(float(rng.uniform(18, 34)), float(rng.uniform(9, 18))),
+            peak_mm=float(rng.uniform(0.8, 2.5)),
+            ramp_s=float(rng.uniform(0.25, 0.7)),
+        )
+    ]
+
+
+def _tremor(rng: Random, picture: Picture, duration_s: float) -> list[Motion]:
+    length = float(rng.uniform(1.5, 4))
+    return [
+        Tremor(
+            start_s=float(rng.uniform(0, duration_s - length)),
+            duration_s=length,
+            centre_mm=(float(rng.uniform(0.3, 0.7) * picture.width_mm), float(rng.uniform(0.3, 0.6) * picture.depth_mm)),
+            size_mm=(float(rng.uniform(12, 26)), float(rng.uniform(7, 14))),
+            rate_hz=float(rng.uniform(5.5, 10)),
+            sd_mm=float(rng.uniform(0.06, 0.2)),
+            seed=int(rng.integers(1 << 30)),
+        )
+    ]
+
+
+def _jerk(rng: Random, picture: Picture, duration_s: float) -> list[Motion]:
+    return [
+        Jerk(
+            start_s=float(rng.uniform(0.05, 0.9) * duration_s),
+            shift_mm=(float(rng.uniform(-2.5, 2.5)), float(rng.uniform(-0.8, 0.8))),
+            rise_s=float(rng.uniform(0.08, 0.25)),
+            back_after_s=float(rng.uniform(0.1, 0.5)) if rng.random() < 0.5 else None,
+            out_mm=float(rng.uniform(0, 0.5)),
+        )
+        for _ in range(int(rng.integers(1, 4)))
+    ]
+
+
+def _compression(rng: Random, picture: Picture, duration_s: float) -> list[Motion]:
+    return [
+        Compression(
+            start_s=float(rng.uniform(0.1, 0.7) * duration_s),
+            hold_s=float(rng.uniform(0.5, 3)),
+            strain=float(rng.uniform(0.02, 0.1)),
+            ramp_s=float(rng.uniform(0.4, 1.2)),
+        )
+    ]
+
+
+def _passive(rng: Random, picture: Picture, duration_s: float) -> list[Motion]:
+    return [
+        PassiveMovement(
+            slide_mm=float(rng.uniform(3, 8)),
+            turn_s=float(rng.uniform(1.0, 2.5)),
+            layer_mm=float(rng.uniform(0.4, 0.8) * picture.depth_mm),
+            seed=int(rng.integers(1 << 30)),
+        )
+    ]
+
+
+def _active(rng: Random, picture: Picture, duration_s: float) -> list[Motion]:
+    """Contraction after contraction, with tremor inside."""
+    made: list[Motion] = []
+    time = float(rng.uniform(0, 0.6))
+    place = (float(rng.uniform(0.35, 0.65) * picture.width_mm), float(rng.uniform(0.3, 0.55) * picture.depth_mm))
+    size = (float(rng.uniform(22, 34)), float(rng.uniform(12, 18)))
+    while time < duration_s:
+        ramp, hold = float(rng.uniform(0.4, 0.9)), float(rng.uniform(0.1, 0.5))
+        made.append(Contraction(time, hold, place, size, float(rng.uniform(1.2, 3.0)), ramp))
+        time += 2 * ramp + hold + float(rng.uniform(0, 0.4))
+    made.append(Tremor(0, duration_s, place, size, float(rng.uniform(6, 10)), 0.1, int(rng.integers(1 << 30))))
+    return made
+
+
+_Make = Callable[[Random, Picture, float], list[Motion]]
+_DISTURBANCES: dict[str, tuple[_Make, ...]] = {
+    "quiet": (),
+    "drift": (_drift,),
+    "artery": (_artery,),
+    "breathing": (_breathing,),
+    "contraction": (_contraction,),
+    "tremor": (_tremor,),
+    "jerk": (_jerk,),
+    "compression": (_compression,),
+    "hard": (_drift, _artery, _contraction),
+    "passive": (_passive,),
+    "active": (_active,),
+}
