@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from plugins.contract import Plugin, Summary
 from plugins.echogenicity import Echogenicity
+from plugins.fasciculation import Fasciculation
 from plugins.nerve_area import NerveArea
 
-BUILTIN: tuple[Plugin, ...] = (Echogenicity(), NerveArea())
+BUILTIN: tuple[Plugin, ...] = (Echogenicity(), NerveArea(), Fasciculation())
 SUMMARIES: tuple[Summary, ...] = ()

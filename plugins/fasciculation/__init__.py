@@ -1,1 +1,7 @@
-"""Fasciculations: involuntary twitches in muscle cine."""
+"""Fasciculations in muscle cine: see README.md."""
+
+from __future__ import annotations
+
+from plugins.fasciculation.plugin import Fasciculation
+
+__all__ = ["Fasciculation"]

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from plugins.fasciculation.grid import Floats, Grid
-from plugins.fasciculation.residual import Fit
 from plugins.fasciculation.twitch import SPANS_S, Peak, Score, peaks
 
 FLOOR_MM = 0.06
@@ -21,6 +20,9 @@ FACTOR = 4.0
 TOGETHER_S = 0.14
 """Maxima closer than this in time, in blocks that touch, are one event (two sides of one contracting unit)."""
 TOGETHER_MM = 14.0
+
+ECHO = 0.3
+"""Share of a large event's height up to which its own flanks may raise other maxima."""
 
 FEATURES = (
     "height",
@@ -51,6 +53,8 @@ class Field:
     scored: Score
     probe_mm: Floats
     """Path of the affine fit's shift in mm (column, row), shape (times, 2)."""
+    probe_mm_s: Floats
+    """Root mean square speed of the affine fit over the picture, shape (times,)."""
     unrest_mm_s: Floats
     """Median over the blocks of the residual speed, shape (times,)."""
     grid: Grid
@@ -74,6 +78,8 @@ class Candidate:
     extent: npt.NDArray[np.bool_]
     """Blocks that took part, shape (rows, columns)."""
     features: Floats
+    moved_mm: Floats
+    """Score of every block around the peak, shape (rows, columns)."""
 
 
 def candidates(field: Field) -> list[Candidate]:
@@ -86,17 +92,21 @@ def candidates(field: Field) -> list[Candidate]:
 def _merged(found: list[Peak], field: Field) -> list[Peak]:
     """The highest of maxima that belong together."""
     kept: list[Peak] = []
-    high, wide = field.grid.block_mm
-    lag = TOGETHER_S * field.rate_hz
     for peak in sorted(found, key=lambda peak: -peak.height_mm):
-        near = any(
-            abs(peak.time - other.time) <= lag
-            and np.hypot((peak.row - other.row) * high, (peak.column - other.column) * wide) < TOGETHER_MM
-            for other in kept
-        )
-        if not near:
+        if not any(_belongs(peak, other, field) for other in kept):
             kept.append(peak)
     return kept
+
+
+def _belongs(peak: Peak, other: Peak, field: Field) -> bool:
+    """Whether a lower maximum is part of a higher one, or its echo: a long span that straddles a large event."""
+    high, wide = field.grid.block_mm
+    if np.hypot((peak.row - other.row) * high, (peak.column - other.column) * wide) >= TOGETHER_MM:
+        return False
+    gap_s = abs(peak.time - other.time) / field.rate_hz
+    span_s = SPANS_S[int(field.scored.span[peak.time, peak.row, peak.column])]
+    echo = peak.height_mm < ECHO * other.height_mm and gap_s < 1.5 * span_s + 0.1
+    return echo or gap_s <= TOGETHER_S
 
 
 def _described(peak: Peak, every: list[Peak], field: Field) -> Candidate:
@@ -113,7 +123,7 @@ def _described(peak: Peak, every: list[Peak], field: Field) -> Candidate:
     duration = max((high - low) / rate, 1 / rate)
     half = SPANS_S[int(scored.span[peak.time, peak.row, peak.column])]
     start = float(field.times_s[peak.time]) - min(half, 0.25)
-    numbers = _features(peak, every, field, now, extent, trace, (low, high))
+    numbers = _features(peak, every, field, now=now, extent=extent, trace=trace, flanks=(low, high))
     return Candidate(
         time=peak.time,
         row=peak.row,
@@ -126,6 +136,7 @@ def _described(peak: Peak, every: list[Peak], field: Field) -> Candidate:
         area_mm2=area,
         extent=extent,
         features=numbers,
+        moved_mm=now,
     )
 
 
@@ -133,6 +144,7 @@ def _features(
     peak: Peak,
     every: list[Peak],
     field: Field,
+    *,
     now: Floats,
     extent: npt.NDArray[np.bool_],
     trace: Floats,
@@ -220,7 +232,7 @@ def _probe(field: Field, time: int) -> tuple[float, float]:
 
 
 def _periodic(trace: Floats, rate: float, height: float) -> float:
-    """Highest autocorrelation of the place's score at the lags of a heart beat (0.45 to 1.5 s), large events clipped."""
+    """Highest autocorrelation of a place's score at the lags of a heart beat (0.45 to 1.5 s), large events clipped."""
     clipped = np.minimum(trace, max(float(np.percentile(trace, 90)), 1e-3))
     clipped = clipped - clipped.mean()
     power = float(clipped @ clipped)

@@ -12,6 +12,9 @@ from plugins.fasciculation.twitch import score
 TEXTURE = 4.0
 """Least smaller diagonal element of the structure tensor, in squared grey levels, of a block that can be followed."""
 
+_SPREAD = np.array([[1.0], [1 / 3], [1 / 3]], np.float32)
+"""Mean square over the picture of 1, x and y, which go from -1 to 1."""
+
 
 def field_of(flow: Floats, texture: Floats, times_s: Floats, grid: Grid) -> Field:
     """Prepare a stretch of a clip.
@@ -36,6 +39,9 @@ def field_of(flow: Floats, texture: Floats, times_s: Floats, grid: Grid) -> Fiel
     path = displacement(fit.residual, times_s, even)
     unit = np.array([grid.unit[1], grid.unit[0]], np.float32)
     shift = displacement(fit.coefficients[:, :1], times_s, even)[:, 0] * unit
+    gap = np.diff(times_s)
+    pushed = np.sqrt(((fit.coefficients * unit) ** 2 * _SPREAD).sum(axis=(1, 2))) / gap
     speed = np.median(np.hypot(*(fit.residual[:, valid.ravel()] * unit).transpose(2, 0, 1)), axis=1)
-    unrest = np.interp(even, times_s[1:], speed / np.diff(times_s)).astype(np.float32)
-    return Field(even, 1 / step, score(path, 1 / step, grid), shift, unrest, grid, valid)
+    unrest = np.interp(even, times_s[1:], speed / gap).astype(np.float32)
+    probe = np.interp(even, times_s[1:], pushed).astype(np.float32)
+    return Field(even, 1 / step, score(path, 1 / step, grid), shift, probe, unrest, grid, valid)

@@ -29,7 +29,9 @@ def simulate(folder: Path, kind: str, seed: int, per_minute: float, duration_s: 
     cine = scene(kind, seed, duration_s, per_minute)
     spacing = Spacing(cine.picture.spacing_mm, cine.picture.spacing_mm)
     region = TissueRegion(cine.picture.box, spacing)
-    clip = Clip("1.2.3", "1.2", ArrayFrames(np.zeros((1, cine.picture.rows, cine.picture.columns), np.uint8)), (region,))
+    clip = Clip(
+        "1.2.3", "1.2", ArrayFrames(np.zeros((1, cine.picture.rows, cine.picture.columns), np.uint8)), (region,)
+    )
     grid = grid_of(clip)
     times = frame_times_s(cine)
     found = list(steps(frames(cine), grid))

@@ -1,7 +1,7 @@
 """Random cine scenes of a named kind: what an analysis of fasciculations is trained, tried and tested on.
 
-A kind and a seed give one scene. Tissue, scanner and twitches vary over more than one laboratory's range; each kind adds
-one disturbance, ``hard`` adds several. ``passive`` and ``active`` move so much that nothing can be said of them.
+A kind and a seed give one scene. Tissue, scanner and twitches vary over more than one laboratory's range; each kind
+adds one disturbance, ``hard`` adds several. ``passive`` and ``active`` move so much that nothing can be said of them.
 """
 
 from __future__ import annotations
@@ -197,12 +197,17 @@ def _contraction(rng: Random, picture: Picture, duration_s: float) -> list[Motio
         Contraction(
             start_s=float(rng.uniform(0.2, 0.7) * duration_s),
             hold_s=float(rng.uniform(0.6, 2.0)),
-            centre_mm=(float(rng.uniform(0.3, 0.7) * picture.width_mm), float(rng.uniform(0.3, 0.6) * picture.depth_mm)),
+            centre_mm=_somewhere(rng, picture),
             size_mm=(float(rng.uniform(18, 34)), float(rng.uniform(9, 18))),
             peak_mm=float(rng.uniform(0.8, 2.5)),
             ramp_s=float(rng.uniform(0.25, 0.7)),
         )
     ]
+
+
+def _somewhere(rng: Random, picture: Picture) -> tuple[float, float]:
+    """Not too near the picture's edges."""
+    return float(rng.uniform(0.3, 0.7) * picture.width_mm), float(rng.uniform(0.3, 0.6) * picture.depth_mm)
 
 
 def _tremor(rng: Random, picture: Picture, duration_s: float) -> list[Motion]:
@@ -211,7 +216,7 @@ def _tremor(rng: Random, picture: Picture, duration_s: float) -> list[Motion]:
         Tremor(
             start_s=float(rng.uniform(0, duration_s - length)),
             duration_s=length,
-            centre_mm=(float(rng.uniform(0.3, 0.7) * picture.width_mm), float(rng.uniform(0.3, 0.6) * picture.depth_mm)),
+            centre_mm=_somewhere(rng, picture),
             size_mm=(float(rng.uniform(12, 26)), float(rng.uniform(7, 14))),
             rate_hz=float(rng.uniform(5.5, 10)),
             sd_mm=float(rng.uniform(0.06, 0.2)),

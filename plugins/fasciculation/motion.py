@@ -1,0 +1,62 @@
+"""When nothing can be said: stretches in which probe or limb move too much, and what they look like.
+
+A twitch that happens while everything moves is missed by every published method, so such time is taken off the time
+observed; a clip that moves most of the time is not assessable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from plugins.fasciculation.candidates import Field
+
+PROBE_MM_S = 4.0
+"""Mean speed of the whole picture above which nothing is judged."""
+UNREST_MM_S = 0.9
+"""Median residual speed of the blocks above which nothing is judged: tissue moves against itself everywhere."""
+SMOOTH_S = 0.4
+MARGIN_S = 0.15
+"""Taken off on both sides of a moving stretch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of the clip that was not judged."""
+
+    start_s: float
+    end_s: float
+    name: str
+
+
+def moving(field: Field) -> npt.NDArray[np.bool_]:
+    """Which of the field's times lie in too much motion, shape (times,)."""
+    length = max(1, round(SMOOTH_S * field.rate_hz))
+    probe = ndimage.uniform_filter1d(field.probe_mm_s, length)
+    unrest = ndimage.uniform_filter1d(field.unrest_mm_s, length)
+    much = (probe > PROBE_MM_S) | (unrest > UNREST_MM_S)
+    margin = max(1, round(MARGIN_S * field.rate_hz))
+    return np.asarray(ndimage.binary_dilation(much, iterations=margin), bool)
+
+
+def stretches(field: Field, much: npt.NDArray[np.bool_]) -> list[Stretch]:
+    """The moving stretches with a name: what kind of motion it most likely was."""
+    labels, count = ndimage.label(much)
+    found = []
+    for index in range(1, count + 1):
+        times = np.flatnonzero(labels == index)
+        start, end = float(field.times_s[times[0]]), float(field.times_s[times[-1]]) + 1 / field.rate_hz
+        found.append(Stretch(start, end, _named(field, times, end - start)))
+    return found
+
+
+def _named(field: Field, times: npt.NDArray[np.int64], length_s: float) -> str:
+    """Short and of the whole picture is a knock; tissue against itself is muscle or joint, long is the joint."""
+    probe = float(np.max(field.probe_mm_s[times]))
+    unrest = float(np.max(field.unrest_mm_s[times]))
+    if probe / PROBE_MM_S > unrest / UNREST_MM_S:
+        return "probe jerk" if length_s < 1.2 else "probe movement"
+    return "voluntary contraction" if length_s < 4 else "passive or active movement"

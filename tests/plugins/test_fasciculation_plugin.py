@@ -1,0 +1,133 @@
+"""The whole plugin on simulated clips with known truth."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from plugins.contract import (
+    Acquisition,
+    ArrayFrames,
+    Clip,
+    Finding,
+    NoReferences,
+    NotAssessable,
+    ReasonCode,
+    Side,
+    Spacing,
+    TissueRegion,
+    View,
+)
+from plugins.fasciculation import Fasciculation
+from plugins.images import Box
+from service.demo.simulator import (
+    Cine,
+    Faults,
+    PassiveMovement,
+    Picture,
+    TransverseMuscle,
+    Twitch,
+    Twitched,
+    frame_times_s,
+    frames,
+    twitches,
+)
+
+SMALL = Picture(rows=300, columns=300, box=Box(10, 10, 290, 290), spacing_mm=0.125)
+MUSCLE = TransverseMuscle(centre_mm=(17.5, 14.0), size_mm=(28.0, 15.0), bone_mm=None)
+THREE = (
+    Twitch(2.0, 0.25, (15.0, 14.0), 0.5, angle_rad=0.4),
+    Twitch(4.6, 0.20, (21.0, 13.0), 0.7, angle_rad=2.0),
+    Twitch(7.1, 0.35, (12.0, 15.0), 0.4, angle_rad=5.0),
+)
+
+
+def clip_of(cine: Cine, **changes: object) -> Clip:
+    region = TissueRegion(cine.picture.box, Spacing(cine.picture.spacing_mm, cine.picture.spacing_mm))
+    clip = Clip("1.2.3.4", "1.2.3", ArrayFrames(np.stack(list(frames(cine)))), (region,), frame_times_s(cine))
+    return replace(clip, **changes)  # type: ignore[arg-type]
+
+
+def acquisition_of(*clips: Clip, structure: str | None = "biceps_brachii") -> Acquisition:
+    return Acquisition(structure, Side.LEFT, None, View.TRANSVERSE, clips)
+
+
+@pytest.fixture(scope="module")
+def twitching() -> tuple[Clip, tuple[Twitched, ...]]:
+    cine = Cine(MUSCLE, SMALL, THREE, duration_s=10.0, faults=Faults(jpeg_quality=90), seed=5)
+    return clip_of(cine), twitches(cine)
+
+
+def found_in(clip: Clip, **changes: object) -> Finding:
+    outcome = Fasciculation().analyse(acquisition_of(replace(clip, **changes)), NoReferences())[0]  # type: ignore[arg-type]
+    assert isinstance(outcome, Finding), outcome
+    return outcome
+
+
+def value(finding: Finding, name: str) -> float:
+    return next(measurement.value for measurement in finding.measurements if measurement.name == name)
+
+
+def test_every_twitch_is_found_in_its_time_and_place(twitching: tuple[Clip, tuple[Twitched, ...]]) -> None:
+    clip, truth = twitching
+    finding = found_in(clip)
+    accepted = [event for event in finding.events if event.accepted]
+    assert len(accepted) == len(truth) == value(finding, "fasciculation_count")
+    for event, known in zip(accepted, truth, strict=True):
+        assert abs(event.properties["peak_s"] - known.peak_s) < 0.1
+        assert np.hypot(event.centre[0] - known.centre[0], event.centre[1] - known.centre[1]) < 30
+        assert 0.4 * known.peak_mm < event.properties["peak_displacement_mm"] < 1.2 * known.peak_mm
+
+
+def test_the_same_clip_gives_the_same_answer_and_its_frames_stay(
+    twitching: tuple[Clip, tuple[Twitched, ...]],
+) -> None:
+    clip, _ = twitching
+    before = clip.frames.grey(7).copy()
+    assert found_in(clip) == found_in(clip)
+    assert (clip.frames.grey(7) == before).all()
+    assert pickle.loads(pickle.dumps(Fasciculation())) == Fasciculation()  # noqa: S301
+
+
+def test_without_twitches_the_answer_says_what_it_cannot_exclude() -> None:
+    finding = found_in(clip_of(Cine(MUSCLE, SMALL, (), duration_s=10.0, seed=6)))
+    assert value(finding, "fasciculation_count") == 0
+    assert value(finding, "rate_not_excluded") == pytest.approx(3.0 / (10 / 60), rel=0.02)
+    assert "cannot be excluded" in finding.observations[0].text
+    assert any(flag.name == "short-observation" for flag in finding.flags)
+
+
+def test_passive_movement_is_not_assessable_and_never_none_found() -> None:
+    cine = Cine(MUSCLE, SMALL, (PassiveMovement(seed=3), *THREE), duration_s=8.0, seed=7)
+    (outcome,) = Fasciculation().analyse(acquisition_of(clip_of(cine)), NoReferences())
+    assert isinstance(outcome, NotAssessable)
+    assert outcome.code is ReasonCode.MOTION
+    assert outcome.remedy
+
+
+def test_no_time_base_is_not_assessable(twitching: tuple[Clip, tuple[Twitched, ...]]) -> None:
+    clip = replace(twitching[0], frame_times_s=None)
+    (outcome,) = Fasciculation().analyse(acquisition_of(clip), NoReferences())
+    assert isinstance(outcome, NotAssessable)
+    assert outcome.code is ReasonCode.NO_TIME_BASE
+
+
+def test_a_duration_that_contradicts_the_frame_times_is_flagged(
+    twitching: tuple[Clip, tuple[Twitched, ...]],
+) -> None:
+    finding = found_in(twitching[0], duration_s=14.0)
+    assert any(flag.name == "time-base" for flag in finding.flags)
+
+
+@pytest.mark.parametrize(
+    ("structure", "code"), [(None, ReasonCode.STRUCTURE_UNKNOWN), ("median_nerve", ReasonCode.NOT_APPLICABLE)]
+)
+def test_what_is_not_a_named_muscle_is_declined(
+    twitching: tuple[Clip, tuple[Twitched, ...]], structure: str | None, code: ReasonCode
+) -> None:
+    declined = Fasciculation().declines(acquisition_of(twitching[0], structure=structure))
+    assert declined is not None
+    assert declined.code is code
