@@ -5,7 +5,7 @@ from __future__ import annotations
 from plugins.contract import Plugin, Summary
 from plugins.echogenicity import Echogenicity
 from plugins.fasciculation import Fasciculation
-from plugins.nerve_area import NerveArea
+from plugins.nerve_area import NerveArea, NerveSummary
 
 BUILTIN: tuple[Plugin, ...] = (Echogenicity(), NerveArea(), Fasciculation())
-SUMMARIES: tuple[Summary, ...] = ()
+SUMMARIES: tuple[Summary, ...] = (NerveSummary(),)

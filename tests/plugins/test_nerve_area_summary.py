@@ -1,0 +1,208 @@
+"""What the areas of an exam say together."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zlib
+
+import numpy as np
+import pytest
+
+from plugins.contract import (
+    Acquisition,
+    ArrayFrames,
+    Box,
+    Clip,
+    Comparison,
+    Earlier,
+    Finding,
+    FrameRef,
+    Measurement,
+    NoReferences,
+    Result,
+    Scope,
+    Side,
+    Spacing,
+    Summary,
+    TissueRegion,
+    View,
+)
+from plugins.nerve_area import NerveSummary, codes
+from plugins.nerve_area.protocols import PROTOCOLS, VERIFIED
+
+OUTLINE = ((10.0, 10.0), (30.0, 10.0), (30.0, 25.0), (10.0, 25.0), (10.0, 10.0))
+TISSUE = TissueRegion(Box(0, 0, 60, 50), Spacing(0.1, 0.1))
+SEVERITY = re.compile(r"\b(mild|moderate|severe|grade|diagnos\w*)\b", re.IGNORECASE)
+
+
+def result(structure: str, site: str, mm2: float, limit: float | None = None, side=Side.RIGHT, *, mean=None) -> Result:
+    """One nerve at one site, as the plugin reports it."""
+    uid = f"1.2.{zlib.crc32(f'{structure} {site} {side}'.encode())}"
+    clip = Clip(uid, "1.2", ArrayFrames(np.zeros((50, 60), np.uint8)), (TISSUE,))
+    compared = None if limit is None else Comparison(
+        "ref", "1", "h", "published-unverified", "Somebody 2021", upper_limit=limit, expected=mean,
+        limits="97.5th percentile", outside="above" if mm2 > limit else None,
+    )  # fmt: skip
+    area = Measurement("area", codes.STATED_AREA, mm2, "mm2", comparison=compared)
+    image = FrameRef(uid)
+    finding = Finding(image, OUTLINE, (area,), Scope.ACQUISITION, (image,))
+    acquisition = Acquisition(structure, side, site, View.TRANSVERSE, (clip,))
+    return Result("nerve_area", "0.1.0", acquisition, (finding,))
+
+
+def conclude(*results: Result, earlier=(), **parameters):
+    conclusions = NerveSummary(**parameters).summarise(results, earlier, NoReferences())
+    return {conclusion.name: conclusion for conclusion in conclusions}
+
+
+def pattern(*results: Result) -> str:
+    return conclude(*results)["enlargement_pattern"].observations[0].value.value
+
+
+def test_nothing_without_areas():
+    assert NerveSummary().summarise((), (), NoReferences()) == ()
+    assert isinstance(NerveSummary(), Summary)
+    assert pickle.loads(pickle.dumps(NerveSummary())) == NerveSummary()  # noqa: S301
+
+
+def test_wrist_against_forearm_needs_the_same_side():
+    wrist = result("median_nerve", "wrist", 14.0)
+    found = conclude(wrist, result("median_nerve", "forearm", 7.0))["wrist_forearm_right"]
+    assert [m.value for m in found.measurements] == [pytest.approx(2.0), pytest.approx(7.0)]
+    other = conclude(wrist, result("median_nerve", "forearm", 7.0, side=Side.LEFT))
+    assert not any(name.startswith("wrist_forearm") for name in other)
+
+
+def test_side_to_side_of_the_same_site():
+    found = conclude(result("ulnar_nerve", "elbow", 12.0), result("ulnar_nerve", "elbow", 8.0, side=Side.LEFT))[
+        "side_to_side_ulnar_nerve_elbow"
+    ]
+    assert [m.value for m in found.measurements] == [pytest.approx(1.5), pytest.approx(4.0)]
+    assert "Kerasnoudis 2013" in found.source
+    assert "within 1.70" in found.text
+
+
+def test_variability_along_and_between_nerves():
+    found = conclude(
+        result("median_nerve", "wrist", 10.0), result("median_nerve", "mid_arm", 8.0),
+        result("ulnar_nerve", "elbow", 9.0), result("ulnar_nerve", "forearm", 3.0),
+    )  # fmt: skip
+    assert found["intranerve_median_nerve_right"].measurements[0].value == pytest.approx(1.25)
+    assert found["intranerve_ulnar_nerve_right"].measurements[0].value == pytest.approx(3.0)
+    assert "above 2.55" in found["intranerve_ulnar_nerve_right"].text
+    assert found["internerve"].measurements[0].value == pytest.approx(3.0 / 1.25)
+
+
+def test_entrapment_ratio_and_swelling_against_the_nearest_normal_site():
+    found = conclude(
+        result("ulnar_nerve", "medial_epicondyle", 15.0, 11.0), result("ulnar_nerve", "forearm", 5.0, 9.0),
+        result("ulnar_nerve", "mid_arm", 7.0, 11.0),
+    )  # fmt: skip
+    assert found["entrapment_ratio_ulnar_nerve_right"].measurements[0].value == pytest.approx(15 / 6)
+    assert found["swelling_ulnar_nerve_right_medial_epicondyle"].measurements[0].value in (
+        pytest.approx(15 / 5),
+        pytest.approx(15 / 7),
+    )
+
+
+def test_patterns():
+    wrist, forearm = result("median_nerve", "wrist", 16.0, 13.0), result("median_nerve", "forearm", 6.0, 10.0)
+    elbow = result("ulnar_nerve", "medial_epicondyle", 14.0, 11.0)
+    assert pattern(forearm) == codes.NO_ENLARGEMENT.value
+    assert pattern(wrist, forearm) == codes.FOCAL_AT_ENTRAPMENT.value
+    assert pattern(wrist, forearm, elbow) == codes.MULTIPLE_ENTRAPMENT.value
+    big_forearm = result("median_nerve", "forearm", 14.0, 10.0)
+    assert pattern(wrist, big_forearm, result("ulnar_nerve", "mid_arm", 7.0, 11.0)) == codes.MULTIFOCAL.value
+
+
+def test_a_uniform_pattern_takes_every_site_and_little_variability():
+    def exam(last: float):
+        return (
+            result("median_nerve", "forearm", 20.0, 10.0, mean=6.3),
+            result("median_nerve", "mid_arm", 22.0, 15.0, mean=9.3),
+            result("ulnar_nerve", "arterial_split", 18.0, 9.0, mean=5.7),
+            result("ulnar_nerve", "mid_arm", last, 11.0, mean=6.4),
+        )
+
+    assert pattern(*exam(20.0)) == codes.UNIFORM.value
+    assert pattern(*exam(50.0)) == codes.MULTIFOCAL.value  # 50 / 18 exceeds the variability of healthy ulnar nerves
+    assert "diffuse" in conclude(*exam(20.0))["protocol_zaidman"].text
+
+
+def test_without_comparison_the_pattern_is_not_evaluable():
+    assert not conclude(result("median_nerve", "wrist", 16.0))["enlargement_pattern"].evaluable
+
+
+def test_an_area_above_one_limit_alone_says_that_other_sites_are_missing():
+    text = conclude(result("median_nerve", "wrist", 16.0, 13.0))["enlargement_pattern"].text
+    assert "not excluded" in text
+
+
+def test_recalled_rules_are_off_until_confirmed():
+    wrist = result("median_nerve", "wrist", 10.5)
+    assert "protocol_cts_10" not in conclude(wrist)
+    assert "protocol_cts_10" not in conclude(wrist, protocols=("cts_10",))
+    assert conclude(wrist, confirmed=("cts_10",))["protocol_cts_10"].text.startswith("met")
+    assert conclude(wrist)["protocol_cts_dutch_11"].text.startswith("not met")
+    assert {p.key for p in PROTOCOLS if p.recalled}.isdisjoint(VERIFIED)
+
+
+def test_rules_are_selectable_and_unknown_ones_refused():
+    wrist = result("median_nerve", "wrist", 12.0)
+    assert not any(name.startswith("protocol_") for name in conclude(wrist, protocols=()))
+    with pytest.raises(ValueError, match="no_such_rule"):
+        NerveSummary(protocols=("no_such_rule",))
+
+
+def test_a_rule_is_asked_only_when_its_images_are_there():
+    short = (result("median_nerve", "forearm", 11.0), result("median_nerve", "mid_arm", 12.0))
+    assert "protocol_cin_goedee" not in conclude(*short)
+    found = conclude(*short, result("upper_trunk", "root_or_trunk", 7.0))["protocol_cin_goedee"]
+    assert found.text.startswith("met")
+    assert "67.3" in found.text
+
+
+def test_every_rule_names_its_source_and_nothing_speaks_of_severity():
+    results = [
+        result(structure, site, mm2, limit, side, mean=limit / 1.5)
+        for side in (Side.LEFT, Side.RIGHT)
+        for structure, site, mm2, limit in (
+            ("median_nerve", "wrist", 18.0, 13.0), ("median_nerve", "forearm", 12.0, 10.0),
+            ("median_nerve", "distal_forearm", 7.0, 10.0), ("median_nerve", "mid_arm", 16.0, 15.0),
+            ("ulnar_nerve", "wrist", 5.0, 8.0), ("ulnar_nerve", "elbow", 12.0, 11.0),
+            ("ulnar_nerve", "forearm", 6.0, 9.0),
+            ("ulnar_nerve", "mid_arm", 8.0, 11.0), ("radial_nerve", "spiral_groove", 8.0, 11.0),
+            ("sural_nerve", "mid_calf", 2.0, 3.0), ("c5_root", "cervical_root", 10.0, 7.7),
+            ("upper_trunk", "root_or_trunk", 9.0, 22.0),
+        )
+    ]  # fmt: skip
+    everything = conclude(*results, confirmed=tuple(p.key for p in PROTOCOLS if p.recalled))
+    asked = [c for name, c in everything.items() if name.startswith("protocol_")]
+    assert len(asked) >= 13
+    assert all(c.source for c in asked)
+    for conclusion in everything.values():
+        if conclusion.name != "protocol_zaidman":  # its published categories are words of that kind
+            assert not SEVERITY.search(conclusion.text), conclusion.text
+        for chart in (panel.chart for page in conclusion.pages for panel in page.panels if panel.chart):
+            assert all(len(series.x) == len(series.y) for series in chart.series)
+
+
+def test_pages_show_both_sides_at_one_scale_and_the_map():
+    found = conclude(
+        result("ulnar_nerve", "elbow", 12.0, 11.0), result("ulnar_nerve", "elbow", 8.0, 11.0, side=Side.LEFT)
+    )["nerve_map"]
+    chart, pair = found.pages[0].panels[0].chart, found.pages[1].panels
+    assert chart is not None
+    assert chart.y_names == ("Ulnar nerve, Elbow",)
+    assert {s.label: s.x for s in chart.series}["right"] == (pytest.approx(100 * 12 / 11),)
+    assert pair[0].crop == pair[1].crop
+    assert [panel.title[:18] for panel in pair] == ["Ulnar nerve right,", "Ulnar nerve left, "]
+
+
+def test_change_since_the_latest_earlier_exam():
+    def before(days: float, value: float) -> Earlier:
+        return Earlier("median_nerve", Side.RIGHT, "wrist", "area", value, "mm2", days)
+
+    text = conclude(result("median_nerve", "wrist", 12.0), earlier=(before(400, 9.0), before(90, 10.0)))
+    assert "+2.0 mm²" in text["change_median_nerve_right_wrist"].text
