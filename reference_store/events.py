@@ -39,6 +39,7 @@ class State:
     sources: tuple[tuple[str, str], ...] = ()
     attestations: tuple[Attestation, ...] = ()
     suspensions: tuple[Suspension, ...] = ()
+    validated: frozenset[str] = frozenset()
 
 
 def event(kind: Kind, by: str, on: str, **facts: object) -> dict[str, Any]:
@@ -61,6 +62,7 @@ def total(rows: Iterable[dict[str, Any]]) -> State:
     """What the events add up to. Raises ``ValueError`` naming the row that is none."""
     activated: list[str] = []
     retired: set[str] = set()
+    validated: set[str] = set()
     sources: dict[str, str] = {}
     signed: list[Attestation] = []
     suspended: dict[tuple[str, str, str | None], Suspension] = {}
@@ -71,6 +73,8 @@ def total(rows: Iterable[dict[str, Any]]) -> State:
                 activated = [release for release in activated if release != row["release"]] + [row["release"]]
             elif kind is Kind.RETIRE:
                 retired.add(row["release"])
+            elif kind is Kind.VALIDATE:
+                (validated.add if row["accepted"] else validated.discard)(row["release"])
             elif kind is Kind.SELECT:
                 sources[row["structure"]] = row["source"]
             elif kind is Kind.ATTEST:
@@ -80,7 +84,12 @@ def total(rows: Iterable[dict[str, Any]]) -> State:
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"events, row {number}: {type(error).__name__}: {error}") from error
     return State(
-        tuple(activated), frozenset(retired), tuple(sorted(sources.items())), tuple(signed), tuple(suspended.values())
+        tuple(activated),
+        frozenset(retired),
+        tuple(sorted(sources.items())),
+        tuple(signed),
+        tuple(suspended.values()),
+        frozenset(validated),
     )
 
 

@@ -8,7 +8,7 @@ The first step that leaves nothing decides the refusal.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reference_store import refusals, validity
 from reference_store.attestation import Attestation
@@ -47,6 +47,8 @@ class ReferenceSet:
     """Releases (``id@version``) in the order in which they were activated; the last of an id is the one in use."""
     retired: frozenset[str] = frozenset()
     """Releases retired by an event."""
+    validated: frozenset[str] = frozenset()
+    """Releases that passed on local controls."""
     sources: tuple[tuple[str, str], ...] = ()
     """The chosen source of a structure; others of that structure are never used."""
     source_order: tuple[str, ...] = ()
@@ -78,6 +80,14 @@ class ReferenceSet:
     def is_retired(self, document: Document) -> bool:
         """By its own status or by an event."""
         return document.status is Status.RETIRED or document.release in self.retired
+
+    def standing(self, document: Document) -> Status:
+        """Its status now: as written, unless it was retired or passed on local controls since."""
+        if self.is_retired(document):
+            return Status.RETIRED
+        if document.release in self.validated and document.status in (Status.PROVISIONAL, Status.PUBLISHED):
+            return Status.VALIDATED
+        return document.status
 
     def needs_activation(self, document: Document) -> bool:
         """Published values that no device binds serve as they are, marked unverified; all else a person activates."""
@@ -159,10 +169,9 @@ class ReferenceSet:
             suspended = next((s for s in self.suspensions if s.covers(question.device)), None)
             if suspended:
                 return refusals.suspended(document, suspended.reason, suspended.remedy)
-            if document.lock.attested or document.lock.preset:
-                stopped = self._unattested(question, document)
-                if stopped:
-                    return stopped
+            stopped = self._unattested(question, document)
+            if stopped:
+                return stopped
         return validity.violation(document, question.subject)
 
     def _unattested(self, question: Question, document: Document) -> Refusal | None:
@@ -183,9 +192,15 @@ class ReferenceSet:
         into = factor(question.unit, document.unit) or 1.0
         value = question.value * into
         result = score(document, value, covariates(question.subject))
-        warnings = (*_doubts(document, question), *validity.warnings(document, question.subject), *result.warnings)
+        standing = self.standing(document)
+        warnings = (
+            *_doubts(document, standing, question),
+            *validity.warnings(document, question.subject),
+            *result.warnings,
+        )
         others = tuple(self._disagreeing(question, document, result.outside(value)))
-        return comparison(document, result, value, into, (*warnings, *others))
+        answer = comparison(document, result, value, into, (*warnings, *others))
+        return replace(answer, status=standing.value)
 
     def _disagreeing(self, question: Question, used: Document, verdict: str | None) -> Iterator[str]:
         """Say when another source at this very place would have judged otherwise: the choice of source decides."""
@@ -247,12 +262,12 @@ def _version(document: Document) -> tuple[int, ...]:
     return tuple(int(part) for part in document.version.split("."))
 
 
-def _doubts(document: Document, question: Question) -> Iterator[str]:
-    if document.status is Status.PUBLISHED:
+def _doubts(document: Document, standing: Status, question: Question) -> Iterator[str]:
+    if standing is Status.PUBLISHED:
         yield "published values, not verified on local controls"
-    if document.status is Status.PROVISIONAL:
+    if standing is Status.PROVISIONAL:
         yield f"provisional local reference (n = {document.population.n}), not validated"
-    if document.status is Status.SYNTHETIC:
+    if standing is Status.SYNTHETIC:
         yield "invented numbers for tests and demonstration: not for patients"
     if document.lock.device_bound:
         return

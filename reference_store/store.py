@@ -81,6 +81,7 @@ class Store:
             documents=documents,
             activated=state.activated,
             retired=state.retired,
+            validated=state.validated,
             sources=state.sources,
             source_order=SOURCE_ORDER,
             attestations=state.attestations,

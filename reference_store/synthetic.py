@@ -103,7 +103,7 @@ def document(**changes: object) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """How a cohort's values really come about: ``median + age and sex effects + spread × noise``."""
+    """How a cohort's values really come about: ``median by age and sex, spread, and side``."""
 
     intercept: float = 60.0
     per_year: float = 0.25
@@ -113,7 +113,7 @@ class Truth:
     sd_growth: float = 0.0
     """Relative growth of the SD per year from age 50: 0.01 makes it 35 % larger at 80."""
     skew: float = 0.0
-    """0: normal. Else the SD of the logarithm of log-normal noise, recentred to median 0 and SD 1."""
+    """0: normal. Else the SD of the logarithm of log-normal values around the same median, instead of ``sd``."""
     side_correlation: float = 0.8
     """Between the two sides of one subject."""
 
@@ -126,16 +126,11 @@ class Truth:
         """The SD at these covariates."""
         return self.sd * math.exp(self.sd_growth * ((subject.age_years or 50.0) - 50))
 
-    def noise(self, deviate: float) -> float:
-        """A standard normal deviate as this population's deviate, monotone."""
-        if not self.skew:
-            return deviate
-        size = math.sqrt((math.exp(self.skew**2) - 1) * math.exp(self.skew**2))
-        return (math.exp(self.skew * deviate) - 1) / size
-
     def at(self, subject: Subject, deviate: float) -> float:
-        """The value of a subject who deviates so much."""
-        return self.expected(subject) + self.spread(subject) * self.noise(deviate)
+        """The value of a subject who deviates so much; monotone in the deviate."""
+        if self.skew:
+            return self.expected(subject) * math.exp(self.skew * deviate)
+        return self.expected(subject) + self.spread(subject) * deviate
 
 
 def subjects(n: int, seed: int, ages: tuple[float, float] = (20.0, 80.0)) -> tuple[Subject, ...]:

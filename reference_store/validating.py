@@ -1,0 +1,136 @@
+"""Is a reference right for this place? A check on local controls, and one reference against another."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scipy import stats
+
+from reference_store import validity
+from reference_store.documents import Document
+from reference_store.observations import Observation
+from reference_store.predicting import score
+from reference_store.terms import covariates
+from reference_store.values import Side, Subject
+
+ENOUGH, _ALLOWED = 20, 0.10
+"""CLSI EP28-A3c: 20 local controls, accepted when no more than two lie outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """How local controls lie against a reference."""
+
+    release: str
+    n: int
+    """Controls that could be compared, one side of each."""
+    outside: int
+    refused: tuple[tuple[str, str], ...]
+    """Controls that the reference may not speak of, with the reason."""
+    mean_z: float | None
+    sd_z: float | None
+    accepted: bool
+    text: str
+    power: str
+    """What this test can and cannot see, in numbers."""
+
+
+def validate(document: Document, controls: Sequence[Observation]) -> Validation:
+    """Compare controls, one side each, and judge. Too few controls are never accepted."""
+    refused: list[tuple[str, str]] = []
+    outside, deviates = 0, []
+    people = {found.subject_key: found for found in sorted(controls, key=_second_choice, reverse=True)}
+    n = 0
+    for key, found in sorted(people.items()):
+        stopped = validity.violation(document, found.subject)
+        if stopped:
+            refused.append((key, stopped.text))
+            continue
+        result = score(document, found.value, covariates(found.subject))
+        n += 1
+        outside += result.outside(found.value) is not None
+        if result.z is not None:
+            deviates.append(result.z)
+    allowed = int(_ALLOWED * n)
+    accepted = n >= ENOUGH and outside <= allowed
+    verdict = f"{outside} of {n} controls outside the limits, {allowed} allowed"
+    if n < ENOUGH:
+        verdict = f"{n} controls are too few: {ENOUGH} are needed"
+    return Validation(
+        release=document.release,
+        n=n,
+        outside=outside,
+        refused=tuple(refused),
+        mean_z=statistics.fmean(deviates) if deviates else None,
+        sd_z=statistics.stdev(deviates) if len(deviates) > 1 else None,
+        accepted=accepted,
+        text=verdict,
+        power=_power(n, allowed),
+    )
+
+
+def _second_choice(found: Observation) -> tuple[bool, str]:
+    """Right sides sort after left ones, so that the left one is the one that is kept."""
+    return found.side is not Side.LEFT, found.side.value
+
+
+def _power(n: int, allowed: int) -> str:
+    if not n:
+        return "nothing was compared"
+    right, wrong = (float(stats.binom.cdf(allowed, n, rate)) for rate in (0.05, 0.15))
+    return f"a right reference passes in {right:.0%}, one that leaves 15 % outside still in {wrong:.0%} of such checks"
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """Two references at one age and sex; differences in SD of the first."""
+
+    age: float
+    sex: str
+    expected: tuple[float, float] | None
+    shift: float | None
+    """Second expected value minus the first, in SD of the first."""
+    spread: float | None
+    """SD of the second over SD of the first."""
+    upper_shift: float | None
+    """Second upper limit minus the first, in SD of the first."""
+
+
+def contrasts(first: Document, second: Document, height_cm: float = 170.0, weight_kg: float = 70.0) -> list[Contrast]:
+    """The two side by side at every tenth year of their common range.
+
+    Raises
+    ------
+    ValueError
+        When they measure different things, or no age is common to both.
+    """
+    if (first.quantity, first.structure, first.unit) != (second.quantity, second.structure, second.unit):
+        raise ValueError(
+            f"{first.release} measures {first.quantity} of {first.structure} in {first.unit}, {second.release} "
+            f"{second.quantity} of {second.structure} in {second.unit}: nothing to compare"
+        )
+    ranges = [document.validity.age_years or (0.0, 120.0) for document in (first, second)]
+    low, high = max(pair[0] for pair in ranges), min(pair[1] for pair in ranges)
+    ages = [float(age) for age in range(0, 121, 10) if low <= age <= high] or ([low] if low <= high else [])
+    if not ages:
+        raise ValueError(f"{first.release} and {second.release} have no age in common")
+    return [_contrast(first, second, Subject(age, sex, height_cm, weight_kg)) for age in ages for sex in ("F", "M")]
+
+
+def _contrast(first: Document, second: Document, subject: Subject) -> Contrast:
+    known = covariates(subject)
+    one, two = score(first, 1.0, known), score(second, 1.0, known)
+    expected = (one.expected, two.expected) if one.expected is not None and two.expected is not None else None
+    upper = None
+    if one.sd and one.upper is not None and two.upper is not None:
+        upper = (two.upper - one.upper) / one.sd
+    return Contrast(
+        age=subject.age_years or 0.0,
+        sex=subject.sex or "",
+        expected=expected,
+        shift=(expected[1] - expected[0]) / one.sd if expected and one.sd else None,
+        spread=two.sd / one.sd if one.sd and two.sd else None,
+        upper_shift=upper,
+    )
