@@ -1,0 +1,148 @@
+"""From the outbox to one destination: claim, send, record; and when to try again.
+
+An object goes out until it is sent or refused for good, however long the destination is away. While it is away its
+circuit is open: nothing is claimed, nothing is counted, and the other destinations go on. An object whose sending
+ended the association waits longer than its neighbours, so that it cannot hold them up for ever.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+
+from service import crash, logs
+from service.config import Destination, Settings
+from service.deliver.answers import Answer, BrokenOff, Fate, Peer
+from service.deliver.rest import RestPeer
+from service.deliver.store import StorePeer
+from service.errors import Unreachable
+from service.ledger import Ledger, Outgoing
+
+_LOGGER = logging.getLogger(__name__)
+_BATCH = 20
+_LEASE_SECONDS = 120.0
+CIRCUIT_SECONDS = (10.0, 900.0)
+"""First and longest wait for a destination that is away: it is back within a quarter of an hour of coming back."""
+OBJECT_SECONDS = (30.0, 3600.0)
+"""First and longest wait for an object that a destination could not take just now."""
+_JITTER = 0.25
+_DOUBLINGS = 12
+
+
+def wait_seconds(bounds: tuple[float, float], tries: int, chance: float) -> float:
+    """Doubling from the first to the longest wait, a quarter more or less by ``chance`` (0 to 1).
+
+    The jitter keeps many objects, or many services, from coming back at the same moment.
+    """
+    first, longest = bounds
+    wait = min(longest, first * 2.0 ** min(max(tries - 1, 0), _DOUBLINGS))
+    return wait * (1 - _JITTER + 2 * _JITTER * chance)
+
+
+def peer_for(destination: Destination, settings: Settings) -> Peer:
+    """The way to a destination that its settings say."""
+    folder = settings.service.data_folder
+    if destination.orthanc is not None:
+        return RestPeer(destination, folder)
+    return StorePeer(destination, settings.listener.ae_title, folder)
+
+
+class Sender:
+    """Sends to one destination. ``clock`` gives seconds since 1970, ``chance`` numbers from 0 to 1."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        destination: str,
+        peer: Peer,
+        owner: str,
+        *,
+        clock: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._ledger = ledger
+        self._destination = destination
+        self._peer = peer
+        self._owner = owner
+        self._clock = clock
+        self._chance = chance
+
+    def step(self) -> int:
+        """Send what is due; the number of objects that left the outbox. 0 also when the destination is away."""
+        batch = self._ledger.claim_outgoing(self._destination, self._clock(), self._owner, _LEASE_SECONDS, _BATCH)
+        if not batch:
+            return 0
+        waiting = list(batch)
+        renewed, gone = self._clock(), 0
+        try:
+            for outgoing, answer in self._peer.send(batch):
+                gone += self._record(outgoing, answer)
+                waiting.remove(outgoing)
+                if self._clock() - renewed > _LEASE_SECONDS / 3:
+                    self._ledger.renew_outgoing(tuple(waiting), self._clock(), _LEASE_SECONDS)
+                    renewed = self._clock()
+        except Unreachable as away:
+            self._away(away, waiting)
+            return gone
+        except FileNotFoundError as error:
+            lost = waiting.pop(0)
+            self._ledger.hold(lost, self._clock(), f"file {lost.path} is gone; restore it, then re-drive")
+            self._release(waiting)
+            logs.event(_LOGGER, logging.ERROR, "result file is gone", path=str(error.filename))
+            return gone
+        if self._ledger.circuit(self._destination).failures:
+            self._ledger.close_circuit(self._destination)
+            logs.event(_LOGGER, logging.INFO, "destination is back", destination=self._destination)
+        return gone
+
+    def _record(self, outgoing: Outgoing, answer: Answer) -> int:
+        now = self._clock()
+        level, gone = logging.INFO, 1
+        if answer.fate is Fate.SENT:
+            crash.point("after_send_before_row")
+            self._ledger.sent(outgoing, now, answer.note)
+        elif answer.fate is Fate.HELD:
+            self._ledger.hold(outgoing, now, answer.note)
+            level = logging.ERROR
+        else:
+            due = now + wait_seconds(OBJECT_SECONDS, outgoing.attempt, self._chance())
+            self._ledger.postpone(outgoing, now, due, answer.note)
+            level, gone = logging.WARNING, 0
+        logs.event(
+            _LOGGER,
+            level,
+            f"object {answer.fate.value}",
+            destination=self._destination,
+            sop_instance_uid=outgoing.sop_instance_uid,
+            study_instance_uid=outgoing.study_instance_uid,
+            attempt=outgoing.attempt,
+            reason=answer.note,
+        )
+        return gone
+
+    def _away(self, away: Unreachable, waiting: list[Outgoing]) -> None:
+        """Open the circuit. An object at which the association broke waits on its own account as well."""
+        now, reason = self._clock(), str(away)
+        failures = self._ledger.circuit(self._destination).failures + 1
+        retry_at = now + wait_seconds(CIRCUIT_SECONDS, failures, self._chance())
+        self._ledger.open_circuit(self._destination, retry_at, reason)
+        if isinstance(away, BrokenOff) and waiting:
+            first = waiting.pop(0)
+            due = now + wait_seconds(OBJECT_SECONDS, first.attempt, self._chance())
+            self._ledger.postpone(first, now, due, reason)
+        self._release(waiting, reason)
+        logs.event(_LOGGER, logging.WARNING, "destination is away", destination=self._destination, reason=reason)
+
+    def _release(self, waiting: list[Outgoing], reason: str = "") -> None:
+        now = self._clock()
+        for outgoing in waiting:
+            self._ledger.postpone(outgoing, now, now, reason)
+
+
+def senders(ledger: Ledger, settings: Settings, owner: str) -> tuple[Sender, ...]:
+    """One for each destination in the settings."""
+    return tuple(
+        Sender(ledger, destination.name, peer_for(destination, settings), owner) for destination in settings.destination
+    )
