@@ -9,11 +9,20 @@ from typing import Any
 from reference_store.collecting import ObservationError
 from reference_store.journal import JournalError
 from reference_store.reading import DocumentError
-from service.commands.reference_commands import collecting, deciding, exchanging, fitting, looking, quality, scoring
+from service.commands.reference_commands import (
+    collecting,
+    deciding,
+    exchanging,
+    fitting,
+    looking,
+    naming,
+    quality,
+    scoring,
+)
 from service.commands.reference_commands.printing import say
 from service.errors import Misconfigured
 
-_GROUPS = (looking, scoring, exchanging, deciding, collecting, fitting, quality)
+_GROUPS = (looking, naming, scoring, exchanging, deciding, collecting, fitting, quality)
 
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no public type for it

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
+from service.analyse.naming import TEXTS
 from service.config import Settings
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -96,3 +98,8 @@ def test_the_page_lists_every_setting_with_what_it_takes_and_its_default() -> No
     told = [(row.headings[-1], row.cells["setting"], row.cells["takes"], row.cells["default"]) for row in rows]
     assert told == expected()
     assert [row.cells["setting"] for row in rows if len(row.cells["meaning"]) < 10] == []
+
+
+def test_the_attributes_that_a_mapping_may_look_into_are_listed() -> None:
+    (row,) = [row for row in markdown_page.rows(markdown_page.page("settings.md")) if row.cells["setting"] == "`match`"]
+    assert tuple(re.findall(r"`([A-Z]\w+)`", row.cells["meaning"])) == TEXTS
