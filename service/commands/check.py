@@ -1,0 +1,56 @@
+"""``nmus check``: is the settings file right, and what would the service be made of?"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from service.analyse.registry import Registry
+from service.app import registry_of
+from service.commands.shared import add_json, add_settings, say, say_json, settings_of
+from service.config import Settings
+
+
+def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the type private
+    """Add ``check``."""
+    parser = subparsers.add_parser("check", help="check a settings file and show what the service is made of")
+    add_settings(parser)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Status 2 with every wrong key named, else 0."""
+    settings = settings_of(args)
+    registry = registry_of(settings)
+    if args.json:
+        say_json(_facts(settings, registry))
+        return 0
+    listener = settings.listener
+    say(f"settings     {args.settings or 'embedded defaults'}: right")
+    say(f"data folder  {settings.service.data_folder}")
+    say(
+        f"listener     {listener.ae_title} on {listener.host}:{listener.port}"
+        if listener.enabled
+        else "listener     off"
+    )
+    for source in settings.orthanc:
+        say(f"source       {source.name}: Orthanc at {source.url}")
+    for target in settings.destination:
+        where = target.orthanc or f"{target.ae_title} at {target.host}:{target.port}"
+        say(f"destination  {target.name}: {where}, {' and '.join(target.objects)}")
+    if not settings.destination:
+        say("destination  none: results are kept in the data folder and sent nowhere")
+    for plugin in (*registry.plugins, *registry.summaries):
+        say(f"plugin       {plugin.name} {plugin.version}")
+    for refused in registry.refused:
+        say(f"not loaded   {refused.name}: {refused.reason}")
+    return 0
+
+
+def _facts(settings: Settings, registry: Registry) -> dict[str, Any]:
+    return {
+        "settings": settings.model_dump(mode="json"),
+        "plugins": [{"name": one.name, "version": one.version} for one in registry.plugins],
+        "summaries": [{"name": one.name, "version": one.version} for one in registry.summaries],
+        "refused": [{"name": one.name, "reason": one.reason} for one in registry.refused],
+    }

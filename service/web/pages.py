@@ -1,0 +1,86 @@
+"""Pages over the ledger: what waits, what failed and why. Read only, and without patient data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from service.ledger import Ledger
+from service.web.health import readiness
+from service.web.metrics import exposition
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; frame-ancestors 'none'"
+
+
+def application(
+    ledger: Ledger,
+    data_folder: Path,
+    *,
+    refuse_free_mb: int,
+    processes: tuple[str, ...],
+    clock: Callable[[], float],
+    hosts: tuple[str, ...] = ("*",),
+) -> Starlette:
+    """The web application: ``/``, ``/study/UID``, ``/status.json``, ``/health/live``, ``/health/ready``, ``/metrics``.
+
+    Parameters
+    ----------
+    hosts:
+        Host names that may be asked for; others are refused, against name rebinding in a browser.
+    """
+    templates = Environment(loader=PackageLoader("service.web"), autoescape=True)
+    templates.filters["when"] = _when
+
+    def page(name: str, **values: object) -> Response:
+        body = templates.get_template(name).render(now=clock(), **values)
+        return HTMLResponse(body, headers={"Content-Security-Policy": _POLICY, "Cache-Control": "no-store"})
+
+    def overview(_request: Request) -> Response:
+        checks = readiness(ledger, data_folder, refuse_free_mb, processes, clock())
+        return page("overview.html", status=ledger.status(), checks=checks, jobs=ledger.jobs(limit=50))
+
+    def study(request: Request) -> Response:
+        uid = request.path_params["uid"]
+        instances = ledger.instances(uid)
+        if not instances:
+            return PlainTextResponse("no object of this study has been received", status_code=404)
+        verdicts = {one.sop_instance_uid: ledger.verdicts(one.sop_instance_uid) for one in instances}
+        jobs = ledger.jobs(study_instance_uid=uid)
+        return page("study.html", uid=uid, instances=instances, verdicts=verdicts, jobs=jobs, events=ledger.events(uid))
+
+    def ready(_request: Request) -> Response:
+        checks = readiness(ledger, data_folder, refuse_free_mb, processes, clock())
+        good = all(check.good for check in checks)
+        return JSONResponse({"ready": good, "checks": [asdict(one) for one in checks]}, 200 if good else 503)
+
+    return Starlette(
+        routes=[
+            Route("/", overview),
+            Route("/study/{uid}", study),
+            Route("/status.json", lambda _request: Response(status_json(ledger), media_type="application/json")),
+            Route("/health/live", lambda _request: JSONResponse({"live": True})),
+            Route("/health/ready", ready),
+            Route("/metrics", lambda _request: PlainTextResponse(exposition(ledger, data_folder, clock))),
+        ],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))],
+    )
+
+
+def status_json(ledger: Ledger) -> str:
+    """The ledger's status as JSON, the same as ``nmus status --json``."""
+    return json.dumps(asdict(ledger.status()), default=str)
+
+
+def _when(seconds: float | None) -> str:
+    return "–" if not seconds else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
