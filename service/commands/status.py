@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
                 say(f"   {two.destination} is {'paused' if two.paused else 'not reachable'}: {two.reason}")
         if status.conflicts:
             say(
-                f"ALARM      {status.conflicts} objects came with a known UID and other bytes; see 'nmus status --study'"
+                f"ALARM      {status.conflicts} objects came with a known UID but other bytes (nmus status --study)"
             )
         for state in (JobState.FAILED, JobState.DEAD):
             for job in ledger.jobs(state):
