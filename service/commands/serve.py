@@ -42,10 +42,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _processes(settings: Settings, args: argparse.Namespace) -> list[Process]:
-    base = [sys.executable, "-m", "service", "serve", "--supervised"]
+    base = [sys.executable, "-P", "-m", "service", "serve", "--supervised"]
     if args.settings:
         base += ["--settings", str(args.settings.resolve())]
-    return [Process(role.name, [*base, "--role", role.name], role.niceness) for role in _wanted(settings)]
+    return [Process(role.name, [*base, "--role", role.name]) for role in _wanted(settings)]
 
 
 def _wanted(settings: Settings) -> list[Role]:

@@ -38,9 +38,7 @@ def run(args: argparse.Namespace) -> int:
             if two.paused or two.retry_at > now:
                 say(f"   {two.destination} is {'paused' if two.paused else 'not reachable'}: {two.reason}")
         if status.conflicts:
-            say(
-                f"ALARM      {status.conflicts} objects came with a known UID but other bytes (nmus status --study)"
-            )
+            say(f"ALARM      {status.conflicts} objects came with a known UID but other bytes (nmus status --study)")
         for state in (JobState.FAILED, JobState.DEAD):
             for job in ledger.jobs(state):
                 say(f"{state.value:10} study {job.study_instance_uid}: {job.reason}")

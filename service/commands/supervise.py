@@ -33,7 +33,6 @@ class Role:
 
     name: str
     command: Sequence[str]
-    niceness: int = 0
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     deaths: int = 0
@@ -79,10 +78,7 @@ class Supervisor:
         event(_LOG, logging.ERROR, "process ended", process=role.name, exit_code=code)
 
     def _start(self, role: Role, now: float) -> None:
-        niceness = role.niceness
-        role.process = subprocess.Popen(  # noqa: S603 - our own interpreter with our own module
-            role.command, stdin=subprocess.PIPE, preexec_fn=(lambda: os.nice(niceness)) if niceness else None
-        )
+        role.process = subprocess.Popen(role.command, stdin=subprocess.PIPE)  # noqa: S603 - our own module
         role.started_at = now
         event(_LOG, logging.INFO, "process started", process=role.name, pid=role.process.pid)
 
