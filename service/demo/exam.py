@@ -1,5 +1,7 @@
 """A simulated exam with known truth: stills of three muscles and a nerve and a fasciculation cine, as DICOM files.
 
+The nerve comes with an ellipse in a presentation state, as sonographers lay one around it.
+
 Anatomy is told in the ways that scanners tell it: biceps and median nerve by Primary Anatomic Structure Sequence, the
 tibialis anterior by its Series Description alone. The patient is invented. The same seed gives the same bytes.
 """
@@ -17,6 +19,7 @@ from pydicom.dataset import Dataset
 
 from plugins.images import Box
 from service.demo.exam_files import Shot, derived_uid, shot_dataset
+from service.demo.exam_marks import marks_dataset
 from service.demo.simulator import (
     Cine,
     Drift,
@@ -89,6 +92,9 @@ def write_exam(folder: Path, seed: int) -> Truth:
         dataset = shot_dataset(shot, seed, number, study)
         dataset.save_as(folder / shot.file, enforce_file_format=True)
         known.append(_known(shot, dataset))
+        if shot.structure == "median_nerve":
+            marks = marks_dataset(dataset, known[-1].outline, seed)
+            marks.save_as(folder / "median_wrist_marks.dcm", enforce_file_format=True)
     truth = Truth(study, "NMUS-DEMO", seed, tuple(known))
     (folder / "truth.json").write_text(json.dumps(asdict(truth), indent=1) + "\n", encoding="utf-8")
     return truth
