@@ -1,0 +1,49 @@
+"""Wake up when somebody has written to the ledger, instead of looking twice a second."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+
+from service.ledger.database import Database
+
+_LOOK_S = 0.02
+"""SQLite counts commits in shared memory; asking costs microseconds and no disk access."""
+
+
+class Changes:
+    """Waits for the commits of other connections. One thread makes and uses one of these."""
+
+    def __init__(self, ledger: Database) -> None:
+        path = ledger.engine.url.database if ledger.is_sqlite else None
+        self._connection = sqlite3.connect(path) if path else None
+        self._seen = self._version()
+
+    def wait(self, stop: threading.Event, seconds: float) -> None:
+        """Return when somebody has committed, when ``stop`` is set, or after ``seconds``."""
+        if self._connection is None:
+            stop.wait(seconds)
+            return
+        deadline = time.monotonic() + seconds
+        while not stop.is_set() and time.monotonic() < deadline:
+            version = self._version()
+            if version != self._seen:
+                self._seen = version
+                return
+            stop.wait(_LOOK_S)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _version(self) -> int:
+        """``PRAGMA data_version`` counts for one connection, so it is always asked on the same one."""
+        if self._connection is None:
+            return 0
+        try:
+            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.OperationalError:
+            return -1  # busy or out of disk: the caller looks for itself

@@ -1,0 +1,142 @@
+"""The worker: claims jobs, keeps its lease on them, and ends each with an outcome, whatever happens in between."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from service.analyse.child import ChildFailed
+from service.errors import NmusError, Unanalysable
+from service.ledger import Job, LeaseLost, Ledger, LedgerUnavailable, Outcome
+from service.ledger.changes import Changes
+from service.logs import bound, event
+
+_LOG = logging.getLogger(__name__)
+_RETRY_S = (5.0, 60.0, 600.0)
+"""Waits after an attempt that failed in an unforeseen way: the first may be chance, the third is not."""
+
+Clock = Callable[[], float]
+Analyse = Callable[[Job, Callable[[], bool]], Outcome]
+"""A job and a question whether it is still wanted, to its outcome."""
+
+
+@dataclass
+class Worker:
+    """One slot: takes one job after the other until ``stop`` is set."""
+
+    ledger: Ledger
+    analyse: Analyse
+    owner: str
+    stop: threading.Event
+    lease_s: float
+    tick_s: float
+    maximum_attempts: int = 5
+    clock: Clock = time.time
+    done: int = field(default=0, init=False)
+
+    def run(self) -> None:
+        """Work until stopped."""
+        changes = Changes(self.ledger)
+        try:
+            while not self.stop.is_set():
+                try:
+                    if not self.step():
+                        changes.wait(self.stop, self.tick_s)
+                except LedgerUnavailable as error:
+                    event(_LOG, logging.ERROR, "ledger unavailable", reason=str(error))
+                    self.stop.wait(self.tick_s)
+        finally:
+            changes.close()
+
+    def step(self) -> bool:
+        """Do one job if there is one; whether there was."""
+        job = self.ledger.claim(self.clock(), self.owner, self.lease_s, self.maximum_attempts)
+        if job is None:
+            return False
+        with (
+            bound(job=job.id, study_instance_uid=job.study_instance_uid, generation=job.generation),
+            _Lease(self, job) as lease,
+        ):
+            self._do(job, lease)
+        self.done += 1
+        return True
+
+    def _do(self, job: Job, lease: _Lease) -> None:
+        begun = time.monotonic()
+        event(_LOG, logging.INFO, "analysis begins", attempt=job.attempt)
+        try:
+            self._finish(job, self.analyse(job, lease.wanted))
+            event(_LOG, logging.INFO, "analysis done", seconds=round(time.monotonic() - begun, 3))
+        except (Unanalysable, ChildFailed) as error:
+            if isinstance(error, ChildFailed) and error.kind == "cancelled":
+                self._give_back()
+            else:
+                self._fail(job, str(error), None)
+        except LeaseLost:
+            event(_LOG, logging.WARNING, "analysis taken over by another worker")
+        except LedgerUnavailable as error:
+            # The lease runs out by itself; nothing can be written just now.
+            event(_LOG, logging.ERROR, "ledger unavailable", reason=str(error))
+        except Exception as error:  # noqa: BLE001
+            # The one broad handler of the loop: an unforeseen failure of one job must not hold up all others.
+            _LOG.exception("analysis failed")
+            self._fail(job, _unforeseen(error), self._retry_at(job))
+
+    def _finish(self, job: Job, outcome: Outcome) -> None:
+        self.ledger.finish(job, outcome, self.clock())
+
+    def _fail(self, job: Job, reason: str, retry_at: float | None) -> None:
+        event(_LOG, logging.ERROR, "analysis failed", reason=reason, state="queued" if retry_at else "failed")
+        try:
+            self.ledger.fail(job, reason, self.clock(), retry_at)
+        except (LeaseLost, LedgerUnavailable) as error:
+            event(_LOG, logging.WARNING, "failure not recorded", reason=str(error))
+
+    def _retry_at(self, job: Job) -> float | None:
+        if job.attempt > len(_RETRY_S):
+            return None
+        return self.clock() + _RETRY_S[job.attempt - 1]
+
+    def _give_back(self) -> None:
+        self.ledger.release(self.owner, self.clock())
+
+
+class _Lease:
+    """Renews a job's lease in the background; :meth:`wanted` turns false when it is lost or the worker must stop."""
+
+    def __init__(self, worker: Worker, job: Job) -> None:
+        self._worker, self._job = worker, job
+        self._over, self._lost = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._renew, name=f"lease-{job.id}", daemon=True)
+
+    def __enter__(self) -> _Lease:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def wanted(self) -> bool:
+        return not (self._lost.is_set() or self._worker.stop.is_set())
+
+    def _renew(self) -> None:
+        worker = self._worker
+        while not self._over.wait(worker.lease_s / 3):
+            try:
+                if not worker.ledger.renew(self._job, worker.clock(), worker.lease_s):
+                    self._lost.set()
+                    return
+            except LedgerUnavailable as error:
+                # Keep trying: whether the lease is lost is for the fence to say, at the end.
+                event(_LOG, logging.WARNING, "lease not renewed", reason=str(error))
+
+
+def _unforeseen(error: Exception) -> str:
+    """What may be shown of an unforeseen error: our own texts whole, of others only the kind."""
+    if isinstance(error, NmusError):
+        return str(error)
+    return f"unforeseen {type(error).__name__}; the log has the place. Report it, then 'nmus rerun' the study"
