@@ -1,0 +1,34 @@
+"""All objects of a study: reports, and overlays where the plan asks for them. Runs inside a child process."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+from service.errors import Unanalysable
+from service.report.source import header
+from service.report.structured_report import structured_reports
+from service.report.values import Content, Making, ReportObject
+
+
+def reports(content: Content, files: Mapping[str, Path], making: Making) -> tuple[ReportObject, ...]:
+    """Write every object of a study into ``making.folder``.
+
+    Parameters
+    ----------
+    files:
+        SOP Instance UID to file, for every image of the study that could be opened, whether analysed or not.
+
+    Raises
+    ------
+    Unanalysable
+        There is no image that a report could be about.
+    """
+    headers = {uid: header(path) for uid, path in files.items()}
+    if not headers:
+        raise Unanalysable("the study has no image that a report could refer to", remedy="send its images again")
+    with warnings.catch_warnings():
+        # highdicom warns of odd names and quotes them; a patient's name must not reach a log.
+        warnings.simplefilter("ignore", UserWarning)
+        return tuple(structured_reports(content, headers, making))

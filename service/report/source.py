@@ -1,0 +1,105 @@
+"""The headers that results are made from, made whole; and the time stamps of results, made the job's own.
+
+A scanner's file may lack what its IOD requires, or hold values that are not valid. The original is never touched: a
+copy of its header gets empty values where the standard demands an attribute to be present.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from pydicom import Dataset, dcmread
+from pydicom.sequence import Sequence as DicomSequence
+
+NAME, VERSION = "nmus", "0.1.0"
+"""How results call their maker; a test holds the version to the distribution's."""
+
+_TYPE_2 = (
+    "PatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "AccessionNumber",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+)
+_SEXES = {"M", "F", "O", ""}
+_NOW_DATES = {"InstanceCreationDate", "ContentDate", "DateOfSecondaryCapture", "SeriesDate", "PresentationCreationDate"}
+_NOW_TIMES = {"InstanceCreationTime", "ContentTime", "TimeOfSecondaryCapture", "SeriesTime", "PresentationCreationTime"}
+_NOW_DATETIMES = {"ContributionDateTime", "ObservationDateTime"}
+_PIXELS = {"PixelData", "FloatPixelData", "DoubleFloatPixelData"}
+
+
+def header(path: Path) -> Dataset:
+    """An image's header as results may build on it: without pixels, with every Type 2 attribute, in UTF-8."""
+    dataset = dcmread(path, stop_before_pixels=True, force=False)
+    for keyword in _TYPE_2:
+        if keyword not in dataset or dataset[keyword].value is None:
+            setattr(dataset, keyword, "")
+    if str(dataset.PatientSex) not in _SEXES:
+        dataset.PatientSex = ""
+    if not _is_date(str(dataset.PatientBirthDate)):
+        dataset.PatientBirthDate = ""
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    return dataset
+
+
+def _is_date(text: str) -> bool:
+    if not text:
+        return True
+    try:
+        datetime.strptime(text, "%Y%m%d")  # noqa: DTZ007 - a birth date has no time zone
+    except ValueError:
+        return False
+    return True
+
+
+def freeze(dataset: Dataset, moment: datetime) -> None:
+    """Put the job's time wherever a library wrote the present: the same work must give the same bytes."""
+    day, clock = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S")
+    for element in dataset:
+        if element.VR == "SQ":
+            for item in element.value:
+                freeze(item, moment)
+        elif element.keyword in _NOW_DATES:
+            element.value = day
+        elif element.keyword in _NOW_TIMES:
+            element.value = clock
+        elif element.keyword in _NOW_DATETIMES:
+            element.value = day + clock
+
+
+def make_ours(dataset: Dataset, source: Dataset, plan_qualification: str) -> None:
+    """Say who made a result and for what, and carry over what belongs to the study."""
+    dataset.Manufacturer = NAME
+    dataset.ManufacturerModelName = NAME
+    dataset.SoftwareVersions = VERSION
+    dataset.DeviceSerialNumber = VERSION
+    dataset.ContentQualification = plan_qualification
+    for keyword in ("StudyDescription", "PatientAge", "IssuerOfPatientID", "ReferencedStudySequence"):
+        if keyword in source and keyword not in dataset:
+            dataset[keyword] = source[keyword]
+    _requests(dataset, source)
+
+
+def _requests(dataset: Dataset, source: Dataset) -> None:
+    """Referenced Request Sequence (SR Document General, 1C) of what the scanner knew of the order."""
+    if "ReferencedRequestSequence" in dataset or not dataset.get("CompletionFlag"):
+        return
+    accession = str(source.get("AccessionNumber", ""))
+    if not accession:
+        return
+    known = next(iter(source.get("RequestAttributesSequence", []) or []), Dataset())
+    item = Dataset()
+    item.StudyInstanceUID = source.StudyInstanceUID
+    item.ReferencedStudySequence = DicomSequence()
+    item.AccessionNumber = accession
+    item.PlacerOrderNumberImagingServiceRequest = ""
+    item.FillerOrderNumberImagingServiceRequest = ""
+    item.RequestedProcedureID = str(known.get("RequestedProcedureID", ""))
+    item.RequestedProcedureDescription = str(known.get("RequestedProcedureDescription", ""))
+    item.RequestedProcedureCodeSequence = DicomSequence(known.get("RequestedProcedureCodeSequence", []) or [])
+    dataset.ReferencedRequestSequence = DicomSequence([item])
