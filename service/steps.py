@@ -1,0 +1,228 @@
+"""The work on one study, in a straight line: read, analyse, conclude, report; then files that are durable.
+
+Everything foreign runs in child processes. Nothing is written to the ledger here: the worker does that once, in one
+transaction, with what comes back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from plugins.contract import Finding, NotAssessable, Result, parameters
+from reference_store import anatomy
+from reference_store.comparison import References
+from reference_store.values import Side, View
+from service import crash
+from service.analyse.acquisitions import MappingRule
+from service.analyse.child import Limits, call
+from service.analyse.exam import Exam, read_exam
+from service.analyse.read import Unread as UnreadFile
+from service.analyse.record import conclusion_record, records
+from service.analyse.registry import Registry
+from service.analyse.run import Room, analyse, summarise
+from service.config import Destination, Settings
+from service.ledger import Job, Ledger, Outcome, Verdict
+from service.ledger import Result as Stored
+from service.report.assemble import reports
+from service.report.identity import digest
+from service.report.values import Content, Making, Moment, Plan, Previous, ReportObject, Unread
+
+_REPORT_LIMITS = Limits(time_s=300, memory_mb=4096, output_mb=4096)
+_READ_LIMITS = Limits(time_s=120, memory_mb=2048, output_mb=256)
+
+
+@dataclass(frozen=True)
+class StudyWork:
+    """What the analysis of a study needs; call it with a job."""
+
+    settings: Settings
+    ledger: Ledger
+    registry: Registry
+    references: References
+    secret: bytes
+    """Key of the pseudonyms in tracking identifiers."""
+
+    def __call__(self, job: Job, wanted: Callable[[], bool]) -> Outcome:
+        """Do all the work of one job. Running it twice gives the same objects."""
+        data = self.settings.service.data_folder
+        scratch = data / "scratch"
+        scratch.mkdir(exist_ok=True, mode=0o700)
+        room = Room(scratch, _limits(self.settings), wanted)
+        paths = [str(data / one.path) for one in self.ledger.instances(job.study_instance_uid)]
+        exam = call(read_exam, paths, mapping_rules(self.settings), limits=_READ_LIMITS, scratch=scratch, wanted=wanted)
+        results = analyse(exam.acquisitions, self.registry, self.references, room)
+        crash.point("mid_plugin")
+        with tempfile.TemporaryDirectory(prefix="report-", dir=scratch) as folder:
+            making = self._making(job, Path(folder))
+            work = ReportWork(job.study_instance_uid, exam, results, self.registry, self.references)
+            content, made = call(
+                conclude_and_report, work, making, limits=_REPORT_LIMITS, scratch=scratch, wanted=wanted
+            )
+            stored = tuple(self._keep(one, making.folder) for one in made)
+        findings = [*records(results), *(conclusion_record(one) for one in content.conclusions)]
+        return Outcome(stored, tuple(verdicts(exam, results)), json.dumps(findings))
+
+    def _making(self, job: Job, folder: Path) -> Making:
+        settings, data = self.settings, self.settings.service.data_folder
+        plan = Plan(
+            sr_classes=_sr_classes(settings),
+            per=settings.report.per,
+            content_qualification=settings.report.content_qualification,
+            secondary_capture=settings.report.secondary_capture,
+            organisation=settings.report.organisation,
+            uid_root=settings.report.uid_root,
+            tracking_secret=self.secret,
+        )
+        seen: dict[str, Previous] = {}
+        for one in self.ledger.previous_reports(job.study_instance_uid, job.generation):
+            seen.setdefault(one.key, Previous(one.key, data / one.path))
+        moment = Moment(datetime.fromtimestamp(job.created_at, UTC), job.generation)
+        return Making(plan, moment, folder, tuple(seen.values()))
+
+    def _keep(self, one: ReportObject, folder: Path) -> Stored:
+        """Make one object's file durable under a name of our own; a file that is there already stays as it is."""
+        data = self.settings.service.data_folder
+        source = folder / one.file
+        content = source.read_bytes()
+        name = hashlib.sha256(one.sop_instance_uid.encode()).hexdigest()
+        final = data / "results" / name[:2] / f"{name}.dcm"
+        if not final.exists():
+            final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _place(source, final)
+        if one.png:
+            picture = final.with_suffix(".png")
+            if not picture.exists():
+                _place(folder / one.png, picture)
+        return Stored(
+            sop_instance_uid=one.sop_instance_uid,
+            sop_class_uid=one.sop_class_uid,
+            series_instance_uid=one.series_instance_uid,
+            role=one.role,
+            path=str(final.relative_to(data)),
+            sha256=hashlib.sha256(final.read_bytes() if final.exists() else content).hexdigest(),
+            size=final.stat().st_size,
+            transfer_syntax_uid=one.transfer_syntax_uid,
+            destinations=tuple(to.name for to in self.settings.destination if wants(to, one, self.settings)),
+            instance_number=one.instance_number,
+            key=one.key,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReportWork:
+    """What the last child process is given."""
+
+    study_instance_uid: str
+    exam: Exam
+    results: tuple[Result, ...]
+    registry: Registry
+    references: References
+
+
+def conclude_and_report(work: ReportWork, making: Making) -> tuple[Content, tuple[ReportObject, ...]]:
+    """Exam-level conclusions, then every object of the study. Runs inside a child process."""
+    conclusions = summarise(work.results, (), work.registry.summaries, work.references)
+    told = [*records(work.results), *(conclusion_record(one) for one in conclusions)]
+    files = {uid: Path(path) for uid, path in work.exam.files}
+    files |= {one.sop_instance_uid: Path(one.path) for one in work.exam.unread if one.is_image and one.sop_instance_uid}
+    content = Content(
+        work.study_instance_uid,
+        work.results,
+        conclusions,
+        tuple(_unread(one) for one in work.exam.unread if one.is_image),
+        tuple((one.name, _parameters(one)) for one in work.registry.plugins),
+        digest(told),
+    )
+    return content, reports(content, files, making)
+
+
+def mapping_rules(settings: Settings) -> tuple[MappingRule, ...]:
+    """The site's rules with catalogue keys for the names that people write."""
+    return tuple(
+        MappingRule(
+            rule.match,
+            _structure_key(rule.structure),
+            rule.side or Side.UNKNOWN,
+            rule.site,
+            rule.view or View.UNKNOWN,
+        )
+        for rule in settings.mapping
+    )
+
+
+def wants(destination: Destination, one: ReportObject, settings: Settings) -> bool:
+    """Whether a destination is to get this object."""
+    if one.role not in destination.objects:
+        return False
+    return not one.sr_class or one.sr_class == (destination.sr_class or settings.report.sr_class)
+
+
+def verdicts(exam: Exam, results: Sequence[Result]) -> Iterable[Verdict]:
+    """For every object of the study: analysed by whom, or why not."""
+    for result in results:
+        measured = {one.image.sop_instance_uid for one in result.outcomes if isinstance(one, Finding)}
+        measured |= {
+            ref.sop_instance_uid for one in result.outcomes if isinstance(one, Finding) for ref in one.averaged_over
+        }
+        for uid in sorted(measured):
+            yield Verdict(uid, "analysed", "measured", plugin=result.plugin)
+        for one in result.outcomes:
+            if isinstance(one, NotAssessable):
+                clips = (
+                    [one.image.sop_instance_uid]
+                    if one.image
+                    else [c.sop_instance_uid for c in result.acquisition.clips]
+                )
+                for uid in clips:
+                    yield Verdict(uid, one.code.value, one.text, one.remedy, result.plugin)
+    for unread in exam.unread:
+        if unread.sop_instance_uid:
+            yield Verdict(unread.sop_instance_uid, unread.code.value, unread.text, unread.remedy)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(settings.analysis.time_limit_seconds, settings.analysis.memory_limit_mb)
+
+
+def _sr_classes(settings: Settings) -> tuple[str, ...]:
+    """What any destination asks for; the site's own choice where there is none."""
+    asked = {to.sr_class or settings.report.sr_class for to in settings.destination if "sr" in to.objects}
+    return tuple(sorted(asked)) or (settings.report.sr_class,)
+
+
+def _structure_key(name: str | None) -> str | None:
+    if name is None:
+        return None
+    known = {one.key for one in anatomy.structures()}
+    return name if name in known else anatomy.recognise(name).structure
+
+
+def _unread(one: UnreadFile) -> Unread:
+    return Unread(one.sop_instance_uid, one.series_instance_uid, one.code, one.text, one.remedy)
+
+
+def _parameters(plugin: object) -> tuple[str, ...]:
+    own = parameters(plugin)  # type: ignore[arg-type]
+    return tuple(f"{name}={value}"[:1024] for name, value in own.items() if name not in ("name", "version"))
+
+
+def _place(source: Path, final: Path) -> None:
+    """Copy, flush, rename, flush the folder: the file is whole and on the disk, or not there."""
+    partial = final.with_suffix(final.suffix + ".part")
+    shutil.copyfile(source, partial)
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(final)
+    folder = os.open(final.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
