@@ -12,6 +12,7 @@ plugin returns is data, never code.
 from __future__ import annotations
 
 import fcntl
+import importlib
 import io
 import multiprocessing
 import multiprocessing.connection
@@ -20,12 +21,12 @@ import os
 import pickle
 import resource
 import signal
-import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
+from enum import Enum
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -138,7 +139,7 @@ def _value(result: Path, exit_code: int | None) -> object:
     try:
         kind, value = ValueUnpickler(io.BytesIO(result.read_bytes())).load()
     except (pickle.UnpicklingError, AttributeError, ImportError, TypeError) as error:
-        raise ChildFailed("crashed", "what it returned is not a value of the contract") from error
+        raise ChildFailed("crashed", f"what it returned was refused: {error}") from error
     if kind == "value":
         return value
     if kind == "unanalysable":
@@ -218,23 +219,8 @@ def _describe(error: BaseException) -> str:
 class ValueUnpickler(pickle.Unpickler):
     """Reads values of the contract, numpy arrays and plain Python; refuses everything else."""
 
-    _modules = (
-        "plugins.images",
-        "plugins.drawing",
-        "plugins.findings",
-        "plugins.contract",
-        "reference_store.values",
-        "reference_store.comparison",
-        "service.analyse.acquisitions",
-        "service.analyse.exam",
-        "service.analyse.naming",
-        "service.analyse.read",
-        "service.analyse.read_drawn",
-        "service.analyse.read_frames",
-        "service.analyse.read_layout",
-        "service.analyse.read_video",
-        "service.report",
-    )
+    _packages = ("plugins", "reference_store", "service.analyse", "service.report")
+    """Of these only frozen values: data classes and enumerations."""
     _names = frozenset(
         {
             ("builtins", "set"),
@@ -259,9 +245,10 @@ class ValueUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> object:
         """Resolve a name only if it is on the list."""
-        own = any(module == known or module.startswith(known + ".") for known in self._modules)
-        if (module, name) in self._names or (own and "." not in name):
-            found = getattr(sys.modules.get(module) or __import__(module, fromlist=[name]), name)
-            if (module, name) in self._names or isinstance(found, type):
+        if (module, name) in self._names:
+            return getattr(importlib.import_module(module), name)
+        if any(module == package or module.startswith(package + ".") for package in self._packages):
+            found = getattr(importlib.import_module(module), name, None)
+            if isinstance(found, type) and (is_dataclass(found) or issubclass(found, Enum)):
                 return found
-        raise pickle.UnpicklingError(f"a result may not hold {module}.{name}")
+        raise pickle.UnpicklingError(f"{module}.{name} is not a value of the contract")

@@ -9,8 +9,8 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 
+from service import __version__
 from service.errors import Misconfigured, NmusError
 
 COMMANDS = (
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
         prog="nmus",
         description="Quantitative neuromuscular ultrasound: DICOM images in, measurements and overlays back.",
     )
-    parser.add_argument("--version", action="version", version=f"nmus {version('nmus')}")
+    parser.add_argument("--version", action="version", version=f"nmus {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in [named] if named in COMMANDS else COMMANDS:
         importlib.import_module(f"service.commands.{name}").add_parser(subparsers)

@@ -40,8 +40,10 @@ def run(args: argparse.Namespace) -> int:
         say(f"destination  {target.name}: {where}, {' and '.join(target.objects)}")
     if not settings.destination:
         say("destination  none: results are kept in the data folder and sent nowhere")
-    for plugin in (*registry.plugins, *registry.summaries):
+    for plugin in registry.plugins:
         say(f"plugin       {plugin.name} {plugin.version}")
+    for summary in registry.summaries:
+        say(f"summary      {summary.name} {summary.version}")
     for refused in registry.refused:
         say(f"not loaded   {refused.name}: {refused.reason}")
     return 0

@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Any
 
-from service.app import ROLES, Role, check_all, run_role
+from service.app import ROLES, Role, check, run_role
 from service.commands.shared import add_settings, settings_of
 from service.commands.supervise import Role as Process
 from service.commands.supervise import Supervisor, stopped_by_signals
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         with stopped_by_signals(parent_on_stdin=args.supervised) as stop:
             run_role(args.role, settings, stop)
         return 0
-    check_all(settings)
+    check(settings)
     with stopped_by_signals(parent_on_stdin=False) as stop:
         event(_LOG, logging.INFO, "service starts", path=settings.service.data_folder, pid=os.getpid())
         supervisor = Supervisor(_processes(settings, args), settings.listener.drain_seconds + 10, stop)

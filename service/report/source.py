@@ -12,8 +12,10 @@ from pathlib import Path
 from pydicom import Dataset, dcmread
 from pydicom.sequence import Sequence as DicomSequence
 
-NAME, VERSION = "nmus", "0.1.0"
-"""How results call their maker; a test holds the version to the distribution's."""
+from service import __version__
+
+NAME, VERSION = "nmus", __version__
+"""How results call their maker."""
 
 _TYPE_2 = (
     "PatientID",

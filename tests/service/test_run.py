@@ -43,7 +43,7 @@ def test_a_finding_comes_back_with_its_plugin(room):
         ("dies", ReasonCode.PLUGIN_FAILED, "SIGKILL"),
         ("nothing", ReasonCode.PLUGIN_FAILED, "no outcome"),
         ("nonsense", ReasonCode.PLUGIN_FAILED, "int where a sequence"),
-        ("foreign object", ReasonCode.PLUGIN_FAILED, "not a value of the contract"),
+        ("foreign object", ReasonCode.PLUGIN_FAILED, "is not a value of the contract"),
         ("open outline", ReasonCode.PLUGIN_FAILED, "not closed"),
         ("outside", ReasonCode.PLUGIN_FAILED, "leaves its picture"),
         ("other image", ReasonCode.PLUGIN_FAILED, "not one of the acquisition"),

@@ -1,0 +1,59 @@
+"""Timers and pages. No state: every tick asks the ledger what is due."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from service.app import ROLES, App
+from service.logs import event
+from service.receive.settle import settle
+from service.roles.common import BEAT_S, Beat, guarded
+from service.web.pages import application
+from service.web.server import WebServer
+
+_LOG = logging.getLogger(__name__)
+SWEEP_S = 3600.0
+"""How often the spool is cleared of what broken associations left."""
+
+
+def run(app: App, stop: threading.Event) -> None:
+    """Timers only: a missed or doubled tick changes nothing, for every tick asks the ledger what is due."""
+    settings = app.settings
+    scheduler = BackgroundScheduler(
+        timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+    )
+    app.archive.sweep()
+
+    def every(seconds: float, name: str, step: Callable[[], object]) -> None:
+        scheduler.add_job(guarded, "interval", seconds=seconds, args=(step, name), id=name)
+
+    every(settings.service.tick_seconds, "settle", lambda: settle(app.ledger, settings.settle, time.time()))
+    every(SWEEP_S, "sweep", app.archive.sweep)
+    every(BEAT_S, "beat", Beat(app, "timers").now)
+    web = _web(app) if settings.web.enabled else None
+    scheduler.start()
+    guarded(Beat(app, "timers").now, "beat")
+    stop.wait()
+    scheduler.shutdown(wait=True)
+    if web:
+        web.stop()
+
+
+def _web(app: App) -> WebServer:
+    settings = app.settings
+    pages = application(
+        app.ledger,
+        app.data_folder,
+        refuse_free_mb=settings.listener.refuse_free_mb,
+        processes=tuple(role.name for role in ROLES.values() if role.wanted(settings)),
+        clock=time.time,
+    )
+    server = WebServer(pages, settings.web.host, settings.web.port)
+    server.start()
+    event(_LOG, logging.INFO, "pages", host=settings.web.host, port=server.port)
+    return server

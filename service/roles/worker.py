@@ -1,0 +1,36 @@
+"""The worker: one study after the other, in as many slots as the settings say."""
+
+from __future__ import annotations
+
+import threading
+
+from service.app import App, references_of, registry_of, secret_of
+from service.roles.common import LOOK_S, Beat, owner
+from service.steps import StudyWork
+from service.worker import Worker
+
+
+def run(app: App, stop: threading.Event) -> None:
+    """Work until stopped; what is running then is given back to the queue."""
+    settings = app.settings
+    work = StudyWork(settings, app.ledger, registry_of(settings), references_of(settings), secret_of(app.data_folder))
+    workers = [
+        Worker(
+            app.ledger,
+            work,
+            owner(f"worker-{slot}"),
+            stop,
+            settings.service.lease_seconds,
+            settings.service.tick_seconds,
+            settings.analysis.maximum_attempts,
+        )
+        for slot in range(settings.analysis.workers)
+    ]
+    threads = [threading.Thread(target=one.run, name=one.owner) for one in workers]
+    for thread in threads:
+        thread.start()
+    beat = Beat(app, "worker", lambda: {"jobs_ended": float(sum(one.done for one in workers))})
+    while not stop.wait(LOOK_S):
+        beat.now_and_then()
+    for thread in threads:
+        thread.join()
