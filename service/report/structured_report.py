@@ -116,7 +116,7 @@ def _write(
     name = f"{uid}.dcm"
     document.save_as(making.folder / name, enforce_file_format=True)
     return ReportObject(
-        uid, SR_CLASSES[sr_class], series, ExplicitVRLittleEndian, "sr", key, moment.generation, name, sr_class
+        uid, SR_CLASSES[sr_class], series, str(ExplicitVRLittleEndian), "sr", key, moment.generation, name, sr_class
     )
 
 
