@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from plugins.contract import Plugin, Summary
 from plugins.echogenicity import Echogenicity
+from plugins.echogenicity.summary import MuscleExam
+from plugins.exam import Coverage
 from plugins.fasciculation import Fasciculation
 from plugins.nerve_area import NerveArea, NerveSummary
 
 BUILTIN: tuple[Plugin, ...] = (Echogenicity(), NerveArea(), Fasciculation())
-SUMMARIES: tuple[Summary, ...] = (NerveSummary(),)
+SUMMARIES: tuple[Summary, ...] = (MuscleExam(), NerveSummary(), Coverage())

@@ -58,6 +58,10 @@ HECKMATT = {
 }
 """Grades of the Heckmatt scale (1982), only ever as a reader gave them."""
 
+SIDE_DIFFERENCE_ECHO = private("NM-1080", "Echogenicity, left less right")
+SIDE_DIFFERENCE_THICKNESS = private("NM-1081", "Muscle thickness, left less right")
+SIDE_DIFFERENCE_AREA = private("NM-1082", "Muscle cross-sectional area, left less right")
+
 PATTERN = private("NM-1100", "Pattern of muscle echogenicity")
 PATTERNS = {
     "ground_glass": private("NM-1101", "Features consistent with ground glass pattern"),

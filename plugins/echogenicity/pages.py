@@ -8,6 +8,7 @@ from plugins.contract import (
     Acquisition,
     Box,
     Chart,
+    Clip,
     Comparison,
     Finding,
     Flag,
@@ -112,7 +113,11 @@ def _picture(image: ImageValues) -> Panel:
     """The frame cropped around the tissue, with outline and lines."""
     outline = Line(image.chosen.outline, LineRole.OUTLINE, f"{image.values['echo_intensity_mean']:.1f}")
     return Panel(
-        title=image.clip.name, image=image.image, crop=_crop(image), lines=(outline, *image.lines), scale_bar=True
+        title=image.clip.name,
+        image=image.image,
+        crop=crop_of(image.clip, image.chosen.outline),
+        lines=(outline, *image.lines),
+        scale_bar=True,
     )
 
 
@@ -144,13 +149,14 @@ def _sentences(raised: Sequence[Flag]) -> tuple[str, ...]:
     return tuple(flag.sentence for flag in raised)
 
 
-def _crop(image: ImageValues) -> Box:
-    """The tissue region, or else the outline with a margin."""
-    rows, columns = image.clip.frames.shape
-    if image.chosen.tissue is not None:
-        box = image.chosen.tissue.box
-        return Box(max(box.column0, 0), max(box.row0, 0), min(box.column1, columns), min(box.row1, rows))
-    return around(image.chosen.outline, (rows, columns))
+def crop_of(clip: Clip, outline: Outline) -> Box:
+    """The tissue region that holds the outline, or else the outline with a margin."""
+    rows, columns = clip.frames.shape
+    tissue = clip.region_of(outline)
+    if tissue is None:
+        return around(outline, (rows, columns))
+    box = tissue.box
+    return Box(max(box.column0, 0), max(box.row0, 0), min(box.column1, columns), min(box.row1, rows))
 
 
 def around(outline: Outline, shape: tuple[int, int]) -> Box:
