@@ -9,7 +9,7 @@ the comparison of fascicle angle methods of arXiv:1912.04134.) Anisotropy is the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import cv2
@@ -47,19 +47,23 @@ class Fibres:
     """Score of that direction over the median direction's; 1 is none."""
 
 
-def anisotropy_of(grey: Grey, mask: Mask, spacing: Spacing) -> float | None:
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A region at a fixed pixel size, with only the detail that fascicles have, everywhere equally strong."""
+
+    picture: Picture = field(compare=False, repr=False)
+    inside: Mask = field(compare=False, repr=False)
+
+
+def anisotropy_of(band: Band) -> float | None:
     """Coherence of the structure tensor over the region: 0 without any direction, 1 for parallel lines.
 
-    √((Jxx − Jyy)² + 4 Jxy²) / (Jxx + Jyy), with gradients at 0.2 mm. ``None`` where the region is too small, the
-    pixels too coarse, or nothing varies.
+    √((Jxx − Jyy)² + 4 Jxy²) / (Jxx + Jyy), with gradients at 0.2 mm. ``None`` where the region is too small or
+    nothing varies.
     """
-    prepared = _prepared(grey, mask, spacing)
-    if prepared is None:
-        return None
-    picture, inside = prepared
-    smooth = cv2.GaussianBlur(picture, (0, 0), GRADIENT_MM / PIXEL_MM)
+    smooth = cv2.GaussianBlur(band.picture, (0, 0), GRADIENT_MM / PIXEL_MM)
     dy, dx = np.gradient(smooth)
-    inner = _eroded(inside, MARGIN_MM)
+    inner = _eroded(band.inside, MARGIN_MM)
     if inner.sum() < 100:
         return None
     xx, yy, xy = (float((a * b)[inner].sum()) for a, b in ((dx, dx), (dy, dy), (dx, dy)))
@@ -67,12 +71,9 @@ def anisotropy_of(grey: Grey, mask: Mask, spacing: Spacing) -> float | None:
     return float(np.hypot(xx - yy, 2 * xy) / total) if total > 0 else None
 
 
-def fibres_of(grey: Grey, mask: Mask, spacing: Spacing) -> Fibres | None:
+def fibres_of(band: Band) -> Fibres | None:
     """Direction of the fascicles in a longitudinal picture; ``None`` where none stands out."""
-    prepared = _prepared(grey, mask, spacing)
-    if prepared is None:
-        return None
-    picture, inside = prepared[0], _eroded(prepared[1], MARGIN_MM)
+    picture, inside = band.picture, _eroded(band.inside, MARGIN_MM)
     columns = np.flatnonzero(inside.any(axis=0))
     if columns.size < SHORTEST_MM / PIXEL_MM:
         return None
@@ -105,8 +106,8 @@ def pennation_deg(fibres: Fibres, deep: tuple[Point, ...], spacing: Spacing) -> 
     return min(apart, 180 - apart)
 
 
-def _prepared(grey: Grey, mask: Mask, spacing: Spacing) -> tuple[Picture, Mask] | None:
-    """The region at a fixed pixel size, only the band that holds fascicles, brightness differences levelled."""
+def band_of(grey: Grey, mask: Mask, spacing: Spacing) -> Band | None:
+    """The band of a region; ``None`` where it is too small or the pixels are too coarse."""
     if max(spacing.row_mm, spacing.column_mm) > COARSEST_MM or not mask.any():
         return None
     picture, inside = resampled(grey, mask, spacing)
@@ -118,7 +119,7 @@ def _prepared(grey: Grey, mask: Mask, spacing: Spacing) -> tuple[Picture, Mask] 
     band = (fine - broad) * weight
     strength = np.sqrt(_masked_blur(band**2, weight, 2 * BROAD_MM / PIXEL_MM))
     floor = 0.25 * float(np.median(strength[inside])) + 1e-3
-    return (band / np.maximum(strength, floor) * weight).astype(np.float32), inside
+    return Band((band / np.maximum(strength, floor) * weight).astype(np.float32), inside)
 
 
 def _masked_blur(picture: Picture, weight: Picture, sigma: float) -> Picture:

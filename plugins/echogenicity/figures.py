@@ -23,7 +23,8 @@ from plugins.echogenicity.texture import texture_of
 
 DERMIS_MM = 1.5
 """Left out below the skin's surface: epidermis and dermis are bright and no fat."""
-FASCIA_MM = 0.5
+FASCIA_MM = 1.0
+"""Left out above the muscle's upper border, where the fascia's echo lies."""
 FEWEST_FAT_PIXELS = 200
 THINNEST_FAT_LAYER_MM = 1.0
 
@@ -125,13 +126,16 @@ def fibre_values(scene: Scene) -> Values:
     """Anisotropy in any view; the fascicles' angle in a longitudinal one."""
     if scene.spacing is None:
         return {}
+    band = fibres.band_of(scene.grey, scene.mask, scene.spacing)
+    if band is None:
+        return {}
     values: Values = {}
-    coherence = fibres.anisotropy_of(scene.grey, scene.mask, scene.spacing)
+    coherence = fibres.anisotropy_of(band)
     if coherence is not None:
         values["anisotropy"] = coherence
     if scene.view is not View.LONGITUDINAL:
         return values
-    found = fibres.fibres_of(scene.grey, scene.mask, scene.spacing)
+    found = fibres.fibres_of(band)
     if found is not None:
         values["fibre_angle"] = found.angle_deg
         if len(scene.deep) > 1:

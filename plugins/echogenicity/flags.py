@@ -69,6 +69,11 @@ SATURATED = Flag(
     "",
     "proposal: more than 10 % at 0 or more than 2 % at 255",
 )
+CUT_OFF = Flag(
+    "muscle_cut_off",
+    Action.WARN,
+    "The muscle reaches the edge of the field of view: its cross-sectional area is not given.",
+)
 SMALL_REGION = Flag(
     "small_region",
     Action.WARN,

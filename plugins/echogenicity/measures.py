@@ -183,7 +183,7 @@ _ALL = (
         "subcutaneous_echo_intensity",
         muscle.FAT_ECHO,
         GREY,
-        "mean grey level from 1.5 mm below the skin's surface to 0.5 mm above the superficial fascia",
+        "mean grey level from 1.5 mm below the skin's surface to 1 mm above the muscle",
         codes.MEAN,
     ),
     Measure(
@@ -236,13 +236,13 @@ _ALL = (
         "bright_area_share",
         muscle.BRIGHT_AREA_SHARE,
         "%",
-        "share of the region whose local mean (0.6 mm) exceeds the median by 2 spreads of the darker half",
+        "share of the region whose local mean (0.4 mm) exceeds the median by 2 spreads of the darker half",
     ),
     Measure(
         "dark_island_count",
         muscle.DARK_ISLANDS,
         "{counts}",
-        "round areas of 2 to 6 mm whose local mean lies 2 spreads of the brighter half below the median",
+        "round areas of 2 to 6 mm (at half depth) with local mean 2 spreads of the brighter half below the median",
     ),
     Measure(
         "shadowing_spot_count",
@@ -254,7 +254,7 @@ _ALL = (
         "local_variation",
         muscle.LOCAL_VARIATION,
         "%",
-        "standard deviation of local means (0.6 mm) over their mean, times 100",
+        "standard deviation of local means (0.4 mm) over their mean, times 100",
     ),
     Measure(
         "neighbour_difference",

@@ -34,6 +34,10 @@ def of_image(clip: Clip, scene: Scene, values: Mapping[str, float], limits: Limi
         flags.FAT_LIKE: _like_fat(scene.view, values, limits),
         flags.SATURATED: values["fraction_at_0"] > limits.share_at_0_percent
         or values["fraction_at_255"] > limits.share_at_255_percent,
+        flags.CUT_OFF: scene.view is View.TRANSVERSE
+        and scene.chosen.muscle is not None
+        and not scene.chosen.superficial
+        and not scene.wholly_seen,
         flags.SMALL_REGION: _small(scene, values, limits),
         flags.REGION_AT_FASCIA: _touches_fascia(scene, limits),
         flags.COLOUR_LEFT_OUT: values["fraction_coloured"] > 0,

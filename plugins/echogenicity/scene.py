@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 
 from plugins.contract import Acquisition, Box, Clip, Grey, Mask, Point, Spacing, View
@@ -12,6 +13,9 @@ from plugins.echogenicity.chosen import Chosen
 from plugins.echogenicity.muscles import lies_under_another
 from plugins.echogenicity.region import field_mask, field_of_view
 from plugins.outlines import mask_of
+
+EDGE_PX = 4
+"""A contour nearer than this to the edge of the field of view was cut off by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +63,12 @@ class Scene:
 
     @property
     def wholly_seen(self) -> bool:
-        """Whether the muscle's outline lies inside the field of view, two pixels from its edge or more."""
+        """Whether the muscle's outline lies inside the field of view, clear of its edge."""
         if self.chosen.muscle is None or self.chosen.superficial:
             return False
-        inner = np.pad(self.field_mask, 1)
-        for _ in range(2):
-            inner = inner & np.roll(inner, 1, 0) & np.roll(inner, -1, 0) & np.roll(inner, 1, 1) & np.roll(inner, -1, 1)
-        inner = inner[1:-1, 1:-1]
+        size = 2 * EDGE_PX + 1
+        framed = cv2.copyMakeBorder(self.field_mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+        inner = cv2.erode(framed, np.ones((size, size), np.uint8))[1:-1, 1:-1]
         rows, columns = inner.shape
         for column, row in self.chosen.muscle:
             at_row, at_column = int(row) - self.field_box.row0, int(column) - self.field_box.column0
