@@ -61,7 +61,7 @@ def _sentence(result: Result, refused: Sequence[NotAssessable]) -> str:
     extent = "not assessed" if measured == 0 else f"{len(refused)} of {len(result.acquisition.clips)} images left out"
     reasons = Counter((outcome.text, outcome.remedy) for outcome in refused)
     said = "; ".join(
-        f"{text}{f' ({count} images)' if count > 1 else ''}. Remedy: {remedy}"
+        f"{text}{f' ({count} images)' if count > 1 else ''}{f'. Remedy: {remedy}' if remedy else ''}"
         for (text, remedy), count in reasons.items()
     )
     return f"{_title(result)}{by}: {extent}: {said}."

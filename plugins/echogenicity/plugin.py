@@ -61,7 +61,7 @@ class Echogenicity:
                 "use a key of the catalogue in the site mapping rule or in --structure",
             )
         if not muscle:
-            return Declined(ReasonCode.NOT_APPLICABLE, f"{acquisition.structure} is not a muscle", "none is needed")
+            return Declined(ReasonCode.NOT_APPLICABLE, f"{acquisition.structure} is not a muscle", "")
         if all(_in_colour(clip) for clip in acquisition.clips):
             return Declined(
                 ReasonCode.COLOUR_DOPPLER,
