@@ -1,0 +1,95 @@
+"""docs/conformance.md says what the code does: classes, syntaxes, statuses, association policies, report codes."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pynetdicom
+import pytest
+from pydicom.uid import UID
+
+from service import config
+from service.analyse.read_layout import SUPPORTED
+from service.deliver.answers import Fate, of_http, of_status
+from service.receive import identity, listener
+
+sys.path.insert(0, str(Path(__file__).parent))
+import markdown_page
+
+TEXT = markdown_page.page("conformance.md")
+RECEIVE = Path(listener.__file__).parent
+
+
+def rows(heading: str) -> list[dict[str, str]]:
+    return [row.cells for row in markdown_page.rows(TEXT) if row.headings[-1].startswith(heading)]
+
+
+def test_the_storage_classes_are_those_of_the_listener() -> None:
+    told = {markdown_page.plain(row["UID"]): row["name"] for row in rows("Annex A")}
+    assert told == {uid: UID(uid).name for uid in listener.STORAGE_CLASSES | set(listener.RETIRED_ULTRASOUND)}
+
+
+def test_the_transfer_syntaxes_are_those_of_the_listener_in_its_order() -> None:
+    told = [(markdown_page.plain(row["UID"]), row["name"], row["analysed"]) for row in rows("Annex B")]
+    assert told == [
+        (uid, UID(uid).name, "yes" if uid in SUPPORTED else "kept only") for uid in listener.TRANSFER_SYNTAXES
+    ]
+
+
+def test_the_statuses_that_are_answered_are_those_of_the_code() -> None:
+    told = {int(row["status"], 16) for row in rows("3.2.4")}
+    written = "".join(path.read_text(encoding="utf-8") for path in RECEIVE.glob("*.py"))
+    answered = {int(status, 16) for status in re.findall(r"\b0x([0A-C][0-9A-F]{3})\b", written)} - {0x0001}
+    named = {identity.CANNOT_UNDERSTAND, identity.DOES_NOT_MATCH, identity.OUT_OF_RESOURCES, 0x0000}
+    assert told == named
+    assert told <= answered
+
+
+def test_the_rejections_are_those_of_the_listener() -> None:
+    told = {tuple(map(int, found)) for row in rows("3.2.3") for found in re.findall(r"(\d), (\d), (\d)", row["answer"])}
+    source = (RECEIVE / "listener.py").read_text(encoding="utf-8")
+    written = {tuple(map(int, found)) for found in re.findall(r"return \"\w+\", \((\d), (\d), (\d)\)", source)}
+    # The limit on associations is pynetdicom's own to refuse.
+    assert told == written | {(2, 3, 2)}
+
+
+SETTINGS = re.compile(r"`(listener)\.(\w+)`, (\d+)")
+
+
+def test_the_policies_state_the_defaults_of_the_settings() -> None:
+    stated = SETTINGS.findall(TEXT)
+    assert len(stated) >= 6
+    for section, name, value in stated:
+        assert getattr(getattr(config.Settings(), section), name) == float(value), name
+    (uid,) = [row["value"] for row in rows("3.2.2") if row["item"] == "implementation class UID"]
+    assert uid.split()[0] == pynetdicom.PYNETDICOM_IMPLEMENTATION_UID
+    (version,) = [row["value"] for row in rows("3.2.2") if row["item"] == "implementation version name"]
+    assert version == pynetdicom.PYNETDICOM_IMPLEMENTATION_VERSION
+
+
+@pytest.mark.parametrize("row", rows("3.3.3"), ids=lambda row: row["answer"][:12])
+def test_answers_are_treated_as_stated(row: dict[str, str]) -> None:
+    codes = [int(code, 16) for code in re.findall(r"0x([0-9A-F]{4})", row["answer"])]
+    if " to " in row["answer"]:
+        codes = list(range(codes[0], codes[1] + 1))
+    fate = Fate[row["fate"].split(";")[0].upper()]
+    assert {of_status(code).fate for code in codes} == {fate}
+
+
+def test_every_status_that_is_not_named_holds_the_object() -> None:
+    named = {
+        code
+        for row in rows("3.3.3")
+        if row["fate"] != "held"
+        for first, last in re.findall(r"0x([0-9A-F]{4})(?: to 0x([0-9A-F]{4}))?", row["answer"])
+        for code in range(int(first, 16), int(last or first, 16) + 1)
+    }
+    assert {of_status(code).fate for code in set(range(0x10000)) - named} == {Fate.HELD}
+
+
+def test_the_http_codes_that_mean_later_are_those_of_the_code() -> None:
+    (told,) = re.findall(r"HTTP ([^*]*) mean \*later\*", TEXT)
+    named = {int(code) for code in re.findall(r"\d{3}", told)} | (set(range(500, 600)) if "5xx" in told else set())
+    assert {code for code in range(400, 600) if of_http(code).fate is Fate.LATER} == named
