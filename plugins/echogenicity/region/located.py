@@ -34,7 +34,9 @@ class Located:
     reason: str = ""
     """Why no outline is given; empty when one is."""
     alternative_confidences: tuple[float, ...] = ()
-    """One for each alternative, on the same scale."""
+    """One for each alternative: shares of what the best leaves; 0 where nothing is known (transverse views)."""
+    caution: str = ""
+    """What a reader of an answer must know, such as a muscle the finder was not judged on; empty for none."""
 
     def __post_init__(self) -> None:
         """An outline without confidence, or a refusal without a reason, cannot be made."""

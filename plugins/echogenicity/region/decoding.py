@@ -1,0 +1,202 @@
+"""From the network's maps to two lines, the alternatives, and the evidence for either.
+
+Each line is the best path through the columns' log-probabilities (dynamic programming, at most one row a column),
+then the expected row near that path, which is finer than a row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from plugins.echogenicity.region.geometry import COLUMNS, ROWS, Layer, Rows
+from plugins.echogenicity.region.network import Maps
+
+NEAR = 6
+"""Rows on either side of a path that count as the line."""
+THINNEST = 10
+"""Rows that must lie between the two lines; a muscle thinner than 4 % of the field cannot be measured in it."""
+BEND = 0.35
+"""Cost of one row of rise, in units of log-probability."""
+EDGE_LEVEL = 0.35
+"""Share of the area map's plateau at which the muscle begins."""
+WIDEST_FASCIA = 9.0
+"""Rows from a fascia's centre to the muscle, at most."""
+
+Stack = npt.NDArray[np.float64]
+Path = npt.NDArray[np.intp]
+"""The row in every column."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Maps:
+    """What all views say together: log-probability of each line, presence of each, area."""
+
+    lines: Stack
+    presence: Stack
+    area: Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for a pair of lines, each 0 to 1 except ``spread``."""
+
+    mass: tuple[float, float]
+    """Mean probability that the superficial, the deep line lies near its path."""
+    presence: tuple[float, float]
+    agreement: float
+    """Overlap (intersection over union) of the area map with the space between the lines."""
+    spread: float
+    """Mean distance in rows between the views' own paths and the common one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One pair of lines with its evidence."""
+
+    layer: Layer
+    evidence: Evidence
+
+
+def readings(logits: Maps) -> tuple[Reading, ...]:
+    """The best pair of lines and up to two others, best first. ``logits``: (views, 5, 256, 128), field rows."""
+    lines = _log_softmax(logits[:, :2].astype(np.float64))
+    likely = _sigmoid(logits[:, 2:]).mean(axis=0)
+    common = np.log(np.exp(lines).mean(axis=0) + 1e-9)
+    maps = _Maps(common, likely[:2], likely[2])
+    upper = best_paths(common[:1])[0]
+    own_upper = best_paths(lines[:, 0])
+    own_lower = best_paths(_below(lines[:, 1], own_upper))
+    found = []
+    for superficial, deep in _pairs(common, upper):
+        spread = float(
+            np.abs(own_upper - superficial).clip(max=40).mean() / 2 + np.abs(own_lower - deep).clip(max=40).mean() / 2
+        )
+        found.append(_reading(maps, superficial, deep, spread))
+    return tuple(found)
+
+
+def best_paths(scores: Stack) -> Path:
+    """The best path of each map, shape (maps, columns), for maps of shape (maps, rows, columns)."""
+    maps, rows, columns = scores.shape
+    total = scores[:, :, 0].copy()
+    moves = np.zeros((columns, maps, rows), np.int8)
+    edge = np.full((maps, 1), -np.inf)
+    for column in range(1, columns):
+        above = np.concatenate((edge, total[:, :-1]), axis=1) - BEND
+        below = np.concatenate((total[:, 1:], edge), axis=1) - BEND
+        best = np.maximum(np.maximum(above, below), total)
+        moves[column] = np.where(best == total, 0, np.where(best == above, -1, 1))
+        total = best + scores[:, :, column]
+    paths = np.empty((maps, columns), np.intp)
+    paths[:, -1] = total.argmax(axis=1)
+    index = np.arange(maps)
+    for column in range(columns - 1, 0, -1):
+        paths[:, column - 1] = paths[:, column] + moves[column, index, paths[:, column]]
+    return paths
+
+
+def _pairs(common: Stack, upper: Path) -> list[tuple[Path, Path]]:
+    """The best pair, the pair with another deep line, the pair with another superficial line."""
+    lower = best_paths(_below(common[1:], upper[np.newaxis]))[0]
+    other_lower = best_paths(_below(_without(common[1], lower)[np.newaxis], upper[np.newaxis]))[0]
+    other_upper = best_paths(_without(common[0], upper)[np.newaxis])[0]
+    under_other = best_paths(_below(common[1:], other_upper[np.newaxis]))[0]
+    return [(upper, lower), (upper, other_lower), (other_upper, under_other)]
+
+
+def _below(scores: Stack, upper: Path) -> Stack:
+    """The deep line's maps where rows above or close under the superficial path are barred."""
+    rows = np.arange(ROWS)[np.newaxis, :, np.newaxis]
+    return np.where(rows < upper[:, np.newaxis] + THINNEST, -30.0, scores)
+
+
+def _without(scores: Stack, path: Path) -> Stack:
+    """A map in which a line already found is erased."""
+    rows = np.arange(ROWS)[:, np.newaxis]
+    return np.where(np.abs(rows - path[np.newaxis]) <= 2 * NEAR, -30.0, scores)
+
+
+def _reading(maps: _Maps, superficial: Path, deep: Path, spread: float) -> Reading:
+    """The pair of two paths: sub-pixel lines, inner edges and evidence."""
+    common, presence, area = maps.lines, maps.presence, maps.area
+    probability = np.exp(common)
+    (top, top_mass), (bottom, bottom_mass) = (
+        _expected(probability[line], path) for line, path in enumerate((superficial, deep))
+    )
+    bottom = np.maximum(bottom, top + THINNEST / 2)
+    rows = np.arange(ROWS)[:, np.newaxis] + 0.5
+    layer = _with_inner_edges(top, bottom, area)
+    between = (rows > layer.inner_top) & (rows < layer.inner_bottom)
+    muscle = area > 0.5
+    evidence = Evidence(
+        mass=(top_mass, bottom_mass),
+        presence=(_along(presence[0], superficial), _along(presence[1], deep)),
+        agreement=float((muscle & between).sum() / max((muscle | between).sum(), 1)),
+        spread=spread,
+    )
+    return Reading(layer, evidence)
+
+
+def _expected(probability: Stack, path: Path) -> tuple[Rows, float]:
+    """Expected row (pixel edges) within ``NEAR`` of the path, smoothed, and the mean probability found there."""
+    rows = np.arange(ROWS)[:, np.newaxis]
+    near = np.where(np.abs(rows - path[np.newaxis]) <= NEAR, probability, 0.0)
+    mass = near.sum(axis=0)
+    # where the map says nothing the path itself speaks
+    weight = near + 1e-6 * (rows == path[np.newaxis])
+    expected = ((rows + 0.5) * weight).sum(axis=0) / weight.sum(axis=0)
+    return _smooth(expected, 2.5), float(mass.mean())
+
+
+def _along(presence: Stack, path: Path) -> float:
+    """Mean presence along a path, the largest of three rows."""
+    columns = np.arange(COLUMNS)
+    rows = np.stack([np.clip(path + offset, 0, ROWS - 1) for offset in (-1, 0, 1)])
+    return float(presence[rows, columns].max(axis=0).mean())
+
+
+def _with_inner_edges(top: Rows, bottom: Rows, area: Stack) -> Layer:
+    """Where the area map begins and ends between the two centres: the fasciae's own width stays outside."""
+    rows = np.arange(ROWS)[:, np.newaxis] + 0.5
+    third = (bottom - top) / 3
+    core = area[(rows > top + third) & (rows < bottom - third)]
+    half = EDGE_LEVEL * float(np.median(core)) if core.size else EDGE_LEVEL
+    limit = np.minimum(WIDEST_FASCIA, 0.25 * (bottom - top))
+    upper = _first_above(area, top, half)
+    lower = _first_above(area[::-1], ROWS - bottom, half)
+    return Layer(
+        top, bottom, top + _smooth(np.minimum(upper, limit), 6.0), bottom - _smooth(np.minimum(lower, limit), 6.0)
+    )
+
+
+def _first_above(area: Stack, start: Rows, level: float) -> Rows:
+    """Rows from ``start`` down to where the map first reaches the level, between rows; ``WIDEST_FASCIA`` at most."""
+    steps = np.arange(0.0, WIDEST_FASCIA + 0.25, 0.25)
+    at = np.clip(start[np.newaxis] + steps[:, np.newaxis] - 0.5, 0, ROWS - 1.001)
+    low, columns = at.astype(np.intp), np.arange(COLUMNS)
+    values = area[low, columns] * (1 - (at - low)) + area[low + 1, columns] * (at - low)
+    reached = values >= level
+    return np.where(reached.any(axis=0), steps[reached.argmax(axis=0)], WIDEST_FASCIA)
+
+
+def _smooth(values: Rows, sigma: float) -> Rows:
+    """Along the line, mirrored so that its ends keep their slope."""
+    margin = int(4 * sigma)
+    before = 2 * values[0] - values[margin:0:-1]
+    after = 2 * values[-1] - values[-2 : -margin - 2 : -1]
+    padded = np.concatenate((before, values, after))[np.newaxis]
+    return np.asarray(cv2.GaussianBlur(padded, (0, 0), sigmaX=sigma)[0, margin:-margin], np.float64)
+
+
+def _log_softmax(logits: Stack) -> Stack:
+    """Over the rows of every column."""
+    shifted = logits - logits.max(axis=-2, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-2, keepdims=True)), np.float64)
+
+
+def _sigmoid(logits: Maps) -> Stack:
+    return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64).clip(-40, 40))), np.float64)

@@ -1,0 +1,1 @@
+"""How the network that finds the muscle was trained and judged; not part of the installed package."""

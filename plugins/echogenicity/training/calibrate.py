@@ -1,0 +1,158 @@
+"""Turn the judged cases into the card of the shipped weights, and into the numbers of the README:
+
+``python -m plugins.echogenicity.training.calibrate --cases runs/cases.json --onnx lines.onnx --version 1``
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from plugins.echogenicity.region.confidence import confidence, score
+from plugins.echogenicity.region.decoding import Evidence
+from plugins.echogenicity.region.network import CARD, WEIGHTS
+
+Row = dict[str, Any]
+Floats = npt.NDArray[np.float64]
+
+PRECISION = 0.99
+MARGIN = 0.10
+"""Added to the score that reaches the precision in cross-validation: few errors fix that score badly."""
+
+
+def evidence_of(row: Row) -> Evidence:
+    one = row["evidence"]
+    return Evidence(tuple(one["mass"]), tuple(one["presence"]), one["agreement"], one["spread"])
+
+
+def logistic(scores: Floats, right: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """Constant and slope by Newton's method, with Platt's smoothed targets and a weak ridge."""
+    positives, negatives = int(right.sum()), int((~right).sum())
+    target = np.where(right, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    design = np.stack((np.ones_like(scores), scores), axis=1)
+    weights = np.array([2.0, 1.0])
+    for _ in range(100):
+        share = 1 / (1 + np.exp(-design @ weights))
+        gradient = design.T @ (target - share) - 1e-3 * weights
+        curvature = (design * (share * (1 - share))[:, np.newaxis]).T @ design + 1e-3 * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        weights = weights + step
+        if np.abs(step).max() < 1e-9:
+            break
+    return float(weights[0]), float(weights[1])
+
+
+def threshold_score(scores: Floats, right: npt.NDArray[np.bool_]) -> float:
+    """The lowest score from which at least ``PRECISION`` were right, and the margin."""
+    order = np.argsort(-scores)
+    share = np.cumsum(right[order]) / np.arange(1, scores.size + 1)
+    reached = np.flatnonzero(share >= PRECISION)
+    return float(scores[order][reached[-1]]) + MARGIN if reached.size else 0.0
+
+
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927)."""
+    if n == 0:
+        return 0.0, 1.0
+    z, p = 1.959964, hits / n
+    middle, half = p + z * z / (2 * n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return float((middle - half) / (1 + z * z / n)), float((middle + half) / (1 + z * z / n))
+
+
+def share_text(hits: int, n: int) -> str:
+    low, high = wilson(hits, n)
+    return f"{hits} of {n} = {hits / max(n, 1):.3f} (95 % interval {low:.3f} to {high:.3f})"
+
+
+def quantile_text(values: Floats, blocks: Floats, q: float, digits: int = 2) -> str:
+    """A quantile with its bootstrap interval; whole blocks are drawn, for their pictures are not independent."""
+    random = np.random.default_rng(0)
+    groups = [values[blocks == block] for block in np.unique(blocks)]
+    drawn = [
+        np.quantile(np.concatenate([groups[i] for i in random.integers(0, len(groups), len(groups))]), q)
+        for _ in range(2000)
+    ]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return f"{np.quantile(values, q):.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def report(rows: list[Row]) -> list[str]:
+    """The README's numbers."""
+    real = [row for row in rows if "right" in row]
+    right = np.array([row["right"] for row in real])
+    narrow = np.array([row["narrow"] for row in real])
+    scores = np.array([score(evidence_of(row)) for row in real])
+    folds = np.array([row["fold"] for row in real])
+    blocks = np.array([row["number"] // 24 for row in real], float)
+    answered = np.zeros(right.size, bool)
+    for fold in np.unique(folds):
+        # one fold alone can only be judged by its own threshold
+        others = folds != fold if np.unique(folds).size > 1 else folds == fold
+        answered[folds == fold] = scores[folds == fold] >= threshold_score(scores[others], right[others])
+    relative = np.array([100 * abs(row["thickness"] / row["true_thickness"] - 1) for row in real])
+    off = np.array([row["thickness"] - row["true_thickness"] for row in real])
+    grey = np.array([abs(row["grey_difference"]) for row in real])
+    good = answered & right
+    lines = [
+        f"both lines right: {share_text(int(right.sum()), right.size)}",
+        f"narrow fields with black margins: {share_text(int(right[narrow].sum()), int(narrow.sum()))}",
+        f"the others: {share_text(int(right[~narrow].sum()), int((~narrow).sum()))}",
+        f"answered (threshold from the other folds): {share_text(int(answered.sum()), right.size)}",
+        f"right when answered: {share_text(int(good.sum()), int(answered.sum()))}",
+        f"answered in narrow fields: {share_text(int(answered[narrow].sum()), int(narrow.sum()))}",
+        f"thickness error in %, all: median {quantile_text(relative, blocks, 0.5)}, p90 {quantile_text(relative, blocks, 0.9)}",
+        f"thickness error in %, answered: median {quantile_text(relative[answered], blocks[answered], 0.5)}, "
+        f"p90 {quantile_text(relative[answered], blocks[answered], 0.9)}",
+        f"thickness bias in px, answered: mean {off[good].mean():.2f}, median {np.median(off[good]):.2f}",
+        f"mean grey within 2 levels, answered: {share_text(int((grey[answered] <= 2).sum()), int(answered.sum()))}",
+        f"wrong: {[(row['number'], round(float(s), 2)) for row, s in zip(real, scores, strict=True) if not row['right']]}",
+        f"wrong and answered: {[row['number'] for row, a in zip(real, answered, strict=True) if a and not row['right']]}",
+    ]
+    others = [score(evidence_of(row)) for row in rows if "right" not in row]
+    if others:
+        level = threshold_score(scores, right)
+        lines.append(
+            f"transverse forearms answered as if lengthwise: {share_text(sum(s >= level for s in others), len(others))}"
+        )
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", type=Path, required=True)
+    parser.add_argument("--onnx", type=Path, help="the network to ship; without it only the numbers are printed")
+    parser.add_argument("--version", default="1")
+    given = parser.parse_args()
+    rows = json.loads(given.cases.read_text(encoding="utf-8"))
+    print("\n".join(report(rows)))
+    real = [row for row in rows if "right" in row]
+    scores = np.array([score(evidence_of(row)) for row in real])
+    right = np.array([row["right"] for row in real])
+    constant, slope = logistic(scores, right)
+    level = threshold_score(scores, right)
+    threshold = 1 / (1 + np.exp(-(constant + slope * level)))
+    print(f"score threshold {level:.3f}; confidence threshold {threshold:.4f}; coefficients {constant:.3f} {slope:.3f}")
+    print("best possible confidence", confidence(Evidence((1, 1), (1, 1), 1, 0), (constant, slope)))
+    if given.onnx is not None:
+        target = WEIGHTS / "muscle_lines.onnx"
+        shutil.copyfile(given.onnx, target)
+        digest = hashlib.sha256(target.read_bytes()).hexdigest()
+        written = {
+            "file": target.name,
+            "version": given.version,
+            "sha256": digest,
+            "threshold": round(float(threshold), 4),
+            "coefficients": [round(constant, 4), round(slope, 4)],
+        }
+        CARD.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Judge each fold's network on the blocks it never saw, with the code that will run:
+
+``python -m plugins.echogenicity.training.evaluate --runs runs --out runs/cases.json``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from plugins.echogenicity.region.decoding import Reading, readings
+from plugins.echogenicity.region.field import field_of_view
+from plugins.echogenicity.region.geometry import COLUMNS, ROWS, Rows, outline_of
+from plugins.echogenicity.region.network import maps_of, views_of
+from plugins.echogenicity.training import negatives, truth
+from plugins.echogenicity.training.export import export
+from plugins.images import Box
+
+Row = dict[str, Any]
+RIGHT = 0.02
+"""A line is right when its median distance from the true one is under this share of the picture's height."""
+
+
+def read(grey: npt.NDArray[np.uint8], onnx: Path) -> tuple[Box, tuple[Reading, ...]]:
+    """Field and readings, as ``locate`` makes them."""
+    unmarked = np.zeros(grey.shape, bool)
+    box = field_of_view(grey, unmarked, None)
+    return box, readings(maps_of(views_of(grey, unmarked, box), onnx))
+
+
+def in_picture(rows: Rows, box: Box, width: int) -> Rows:
+    """A line for every column of the picture; NaN outside the field."""
+    columns = box.column0 + (np.arange(COLUMNS) + 0.5) * (box.column1 - box.column0) / COLUMNS
+    at = np.arange(width) + 0.5
+    line = np.interp(at, columns, box.row0 + rows * (box.row1 - box.row0) / ROWS)
+    line[(at < box.column0) | (at > box.column1)] = np.nan
+    return line
+
+
+def judged(case: truth.Case, onnx: Path) -> Row:
+    """All that is asked of one picture."""
+    box, found = read(case.grey, onnx)
+    layer, evidence = found[0].layer, found[0].evidence
+    height, width = case.grey.shape
+    upper, lower = in_picture(layer.superficial, box, width), in_picture(layer.deep, box, width)
+    off = [float(np.nanmedian(np.abs(a - b))) for a, b in ((upper, case.superficial), (lower, case.deep))]
+    shared = np.isfinite(case.superficial) & np.isfinite(case.deep) & np.isfinite(upper)
+    true = float(np.median((case.deep - case.superficial)[shared]))
+    mine = float(np.median((lower - upper)[shared]))
+    return {
+        "number": case.number,
+        "fold": case.fold,
+        "narrow": case.narrow,
+        "off": off,
+        "height": height,
+        "right": max(off) < RIGHT * height,
+        "thickness": mine,
+        "true_thickness": true,
+        "grey_difference": mean_inside(case.grey, layer_outline(found[0], box)) - mean_between(case),
+        "evidence": asdict(evidence),
+        "others_right": [_is_right(other, case, box) for other in found[1:]],
+    }
+
+
+def layer_outline(reading: Reading, box: Box) -> npt.NDArray[np.float64]:
+    """The outline as an array of points."""
+    return np.array(outline_of(reading.layer, box))
+
+
+def mean_inside(grey: npt.NDArray[np.uint8], outline: npt.NDArray[np.float64]) -> float:
+    """Mean grey level of the pixels whose centre lies inside."""
+    mask = np.zeros(grey.shape, np.uint8)
+    cv2.fillPoly(mask, [np.round((outline - 0.5) * 16).astype(np.int32)], 1, shift=4)
+    return float(grey[mask > 0].mean())
+
+
+def mean_between(case: truth.Case) -> float:
+    """Mean grey level strictly between the lines as drawn."""
+    rows = np.arange(case.grey.shape[0])[:, np.newaxis] + 0.5
+    with np.errstate(invalid="ignore"):
+        inside = (rows > case.inner_top) & (rows < case.inner_bottom)
+    return float(case.grey[inside].mean())
+
+
+def _is_right(reading: Reading, case: truth.Case, box: Box) -> bool:
+    pairs = ((reading.layer.superficial, case.superficial), (reading.layer.deep, case.deep))
+    return all(
+        np.nanmedian(np.abs(in_picture(rows, box, case.grey.shape[1]) - true)) < RIGHT * case.grey.shape[0]
+        for rows, true in pairs
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    rows: list[Row] = []
+    for fold in range(truth.FOLDS):
+        weights, onnx = given.runs / f"fold-{fold}.pt", given.runs / f"fold-{fold}.onnx"
+        if not weights.exists():
+            continue
+        export(weights, onnx)
+        rows += [judged(case, onnx) for case in truth.cases() if case.fold == fold]
+        for number, grey in negatives.transverse(fold, held_out=True):
+            _, found = read(grey, onnx)
+            rows.append({"number": 10_000 + number, "fold": fold, "evidence": asdict(found[0].evidence)})
+        mine = [row for row in rows if row["fold"] == fold and "right" in row]
+        print(f"fold {fold}: {sum(row['right'] for row in mine)} of {len(mine)} right", flush=True)
+    given.out.write_text(json.dumps(rows), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
