@@ -23,10 +23,12 @@ BEND = 0.35
 """Cost of one row of rise, in units of log-probability."""
 EDGE_LEVEL = 0.35
 """Share of the area map's plateau at which the muscle begins."""
+FAR = 40
+"""Rows from which two paths are simply different."""
 WIDEST_FASCIA = 9.0
 """Rows from a fascia's centre to the muscle, at most."""
 
-Stack = npt.NDArray[np.float64]
+Stack = npt.NDArray[np.float32]
 Path = npt.NDArray[np.intp]
 """The row in every column."""
 
@@ -63,19 +65,15 @@ class Reading:
 
 def readings(logits: Maps) -> tuple[Reading, ...]:
     """The best pair of lines and up to two others, best first. ``logits``: (views, 5, 256, 128), field rows."""
-    lines = _log_softmax(logits[:, :2].astype(np.float64))
+    lines = _log_softmax(logits[:, :2])
     likely = _sigmoid(logits[:, 2:]).mean(axis=0)
     common = np.log(np.exp(lines).mean(axis=0) + 1e-9)
     maps = _Maps(common, likely[:2], likely[2])
-    upper = best_paths(common[:1])[0]
-    own_upper = best_paths(lines[:, 0])
-    own_lower = best_paths(_below(lines[:, 1], own_upper))
+    uppers = best_paths(np.concatenate((common[:1], lines[:, 0])))
     found = []
-    for superficial, deep in _pairs(common, upper):
-        spread = float(
-            np.abs(own_upper - superficial).clip(max=40).mean() / 2 + np.abs(own_lower - deep).clip(max=40).mean() / 2
-        )
-        found.append(_reading(maps, superficial, deep, spread))
+    for superficial, deep, own_lower in _pairs(common[1], lines[:, 1], common[0], uppers):
+        apart = np.abs(uppers[1:] - superficial).clip(max=FAR).mean(), np.abs(own_lower - deep).clip(max=FAR).mean()
+        found.append(_reading(maps, superficial, deep, float(np.mean(apart))))
     return tuple(found)
 
 
@@ -88,9 +86,9 @@ def best_paths(scores: Stack) -> Path:
     for column in range(1, columns):
         above = np.concatenate((edge, total[:, :-1]), axis=1) - BEND
         below = np.concatenate((total[:, 1:], edge), axis=1) - BEND
-        best = np.maximum(np.maximum(above, below), total)
-        moves[column] = np.where(best == total, 0, np.where(best == above, -1, 1))
-        total = best + scores[:, :, column]
+        best = np.maximum(above, below)
+        moves[column] = np.where(above >= below, -1, 1) * (best > total)
+        total = np.maximum(best, total) + scores[:, :, column]
     paths = np.empty((maps, columns), np.intp)
     paths[:, -1] = total.argmax(axis=1)
     index = np.arange(maps)
@@ -99,13 +97,18 @@ def best_paths(scores: Stack) -> Path:
     return paths
 
 
-def _pairs(common: Stack, upper: Path) -> list[tuple[Path, Path]]:
-    """The best pair, the pair with another deep line, the pair with another superficial line."""
-    lower = best_paths(_below(common[1:], upper[np.newaxis]))[0]
-    other_lower = best_paths(_below(_without(common[1], lower)[np.newaxis], upper[np.newaxis]))[0]
-    other_upper = best_paths(_without(common[0], upper)[np.newaxis])[0]
-    under_other = best_paths(_below(common[1:], other_upper[np.newaxis]))[0]
-    return [(upper, lower), (upper, other_lower), (other_upper, under_other)]
+def _pairs(lower: Stack, own: Stack, upper: Stack, uppers: Path) -> list[tuple[Path, Path, Path]]:
+    """The best pair, the pair with another deep line, the pair with another superficial line.
+
+    ``lower`` and ``upper`` are the common maps, ``own`` each view's map of the deep line, ``uppers`` the superficial
+    paths, the common one first. The third of every triple are the views' own deep paths.
+    """
+    barred = _below(np.concatenate((lower[np.newaxis], own)), uppers)
+    paths = best_paths(np.concatenate((barred, _without(upper, uppers[0])[np.newaxis])))
+    best, own_lower, other_upper = paths[0], paths[1:-1], paths[-1]
+    under_other = _below(lower[np.newaxis], other_upper[np.newaxis])
+    others = best_paths(np.concatenate((_without(barred[0], best)[np.newaxis], under_other)))
+    return [(uppers[0], best, own_lower), (uppers[0], others[0], own_lower), (other_upper, others[1], own_lower)]
 
 
 def _below(scores: Stack, upper: Path) -> Stack:
@@ -195,8 +198,8 @@ def _smooth(values: Rows, sigma: float) -> Rows:
 def _log_softmax(logits: Stack) -> Stack:
     """Over the rows of every column."""
     shifted = logits - logits.max(axis=-2, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-2, keepdims=True)), np.float64)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-2, keepdims=True)), np.float32)
 
 
 def _sigmoid(logits: Maps) -> Stack:
-    return np.asarray(1 / (1 + np.exp(-logits.astype(np.float64).clip(-40, 40))), np.float64)
+    return np.asarray(1 / (1 + np.exp(-logits.clip(-40, 40))), np.float32)

@@ -51,10 +51,11 @@ def field_mask(grey: Grey, coloured: Mask, box: Box) -> Mask:
     The convex hull of the texture, so that dark tissue inside stays inside; everything where there is none.
     """
     piece = _largest_textured(_differs(_cut(grey, box), _cut(coloured, box)), DIM_SHARE)
-    points = np.argwhere(piece)[:, ::-1].astype(np.int32)
-    if len(points) < SMALLEST_SIDE**2:
+    if int(piece.sum()) < SMALLEST_SIDE**2:
         return np.ones(piece.shape, bool)
-    hull = cv2.convexHull(points)
+    rows = np.flatnonzero(piece.any(axis=1))
+    first, last = piece[rows].argmax(axis=1), piece.shape[1] - 1 - piece[rows, ::-1].argmax(axis=1)
+    hull = cv2.convexHull(np.concatenate((np.stack((first, rows), 1), np.stack((last, rows), 1))).astype(np.int32))
     filled = np.zeros(piece.shape, np.uint8)
     cv2.fillConvexPoly(filled, hull, 1)
     return filled.astype(bool)

@@ -24,8 +24,8 @@ Maps = npt.NDArray[np.float32]
 WEIGHTS = Path(__file__).parents[1] / "weights"
 CARD = WEIGHTS / "muscle_lines.json"
 
-WINDOWS = ((0.0, 1.0), (-0.06, 1.10), (0.0, 0.86))
-"""Parts of the field that the network sees, as (top, bottom) in field heights: as it is, farther, nearer."""
+WINDOWS = ((0.0, 1.0), (-0.06, 1.10))
+"""Parts of the field that the network sees, as (top, bottom) in field heights: as it is, and from farther off."""
 
 
 @dataclass(frozen=True, slots=True)
