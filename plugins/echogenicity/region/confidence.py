@@ -1,7 +1,7 @@
 """How often an answer with this evidence was right, in blocks of pictures that its network never saw.
 
 The score is the product of what the evidence says independently: the mass of either line, its presence, the
-agreement of the area map, and the agreement of the six views. A logistic curve of the score's logarithm, fitted to
+agreement of the area map, and the agreement of the views. A logistic curve of the score's logarithm, fitted to
 the cross-validated pictures (Platt 1999), turns it into the share that was right.
 """
 

@@ -83,6 +83,10 @@ def quantile_text(values: Floats, blocks: Floats, q: float, digits: int = 2) -> 
     return f"{np.quantile(values, q):.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
+def _spread(values: Floats, blocks: Floats) -> str:
+    return f"median {quantile_text(values, blocks, 0.5)}, p90 {quantile_text(values, blocks, 0.9)}"
+
+
 def report(rows: list[Row]) -> list[str]:
     """The README's numbers."""
     real = [row for row in rows if "right" in row]
@@ -107,13 +111,12 @@ def report(rows: list[Row]) -> list[str]:
         f"answered (threshold from the other folds): {share_text(int(answered.sum()), right.size)}",
         f"right when answered: {share_text(int(good.sum()), int(answered.sum()))}",
         f"answered in narrow fields: {share_text(int(answered[narrow].sum()), int(narrow.sum()))}",
-        f"thickness error in %, all: median {quantile_text(relative, blocks, 0.5)}, p90 {quantile_text(relative, blocks, 0.9)}",
-        f"thickness error in %, answered: median {quantile_text(relative[answered], blocks[answered], 0.5)}, "
-        f"p90 {quantile_text(relative[answered], blocks[answered], 0.9)}",
+        f"thickness error in %, all: {_spread(relative, blocks)}",
+        f"thickness error in %, answered: {_spread(relative[answered], blocks[answered])}",
         f"thickness bias in px, answered: mean {off[good].mean():.2f}, median {np.median(off[good]):.2f}",
         f"mean grey within 2 levels, answered: {share_text(int((grey[answered] <= 2).sum()), int(answered.sum()))}",
-        f"wrong: {[(row['number'], round(float(s), 2)) for row, s in zip(real, scores, strict=True) if not row['right']]}",
-        f"wrong and answered: {[row['number'] for row, a in zip(real, answered, strict=True) if a and not row['right']]}",
+        f"wrong: {[(real[i]['number'], round(float(scores[i]), 2)) for i in np.flatnonzero(~right)]}",
+        f"wrong and answered: {[real[i]['number'] for i in np.flatnonzero(answered & ~right)]}",
     ]
     others = [score(evidence_of(row)) for row in rows if "right" not in row]
     if others:
