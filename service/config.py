@@ -113,6 +113,8 @@ class OrthancSource(_Section):
     """Its first line is the password: a systemd credential, a container's secret. Instead of ``password``."""
     poll_seconds: float = Field(default=5, ge=0.1)
     """One short request; the quiet time is longer anyhow."""
+    history: bool = False
+    """At the first contact take what comes from now on. On: everything it holds, which may be years of a department."""
     timeout_seconds: float = Field(default=60, gt=0)
     """pyorthanc's own 5 s cuts off a long cine."""
 
