@@ -29,7 +29,7 @@ _LOGGER = logging.getLogger(__name__)
 _PAGE = 100
 _HEADER_LIMIT = 1 << 16
 _MARGIN_SECONDS = 600
-"""How much earlier than the last poll a reconciliation looks, for clocks that differ. Orthanc's LastUpdate is in UTC."""
+"""How much earlier than the last poll a reconciliation looks, for clocks that differ; LastUpdate is in UTC."""
 
 
 class OrthancFeed:
