@@ -13,7 +13,9 @@ from enum import StrEnum
 from typing import Any
 
 from reference_store import attestation as attestations
+from reference_store import bridging
 from reference_store.attestation import Attestation
+from reference_store.bridging import Bridge
 from reference_store.reference_set import Suspension
 
 
@@ -28,6 +30,7 @@ class Kind(StrEnum):
     SUSPEND = "suspend"
     RESUME = "resume"
     VALIDATE = "validate"
+    BRIDGE = "bridge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class State:
     attestations: tuple[Attestation, ...] = ()
     suspensions: tuple[Suspension, ...] = ()
     validated: frozenset[str] = frozenset()
+    bridges: tuple[Bridge, ...] = ()
 
 
 def event(kind: Kind, by: str, on: str, **facts: object) -> dict[str, Any]:
@@ -63,6 +67,7 @@ def total(rows: Iterable[dict[str, Any]]) -> State:
     activated: list[str] = []
     retired: set[str] = set()
     validated: set[str] = set()
+    bridges: list[Bridge] = []
     sources: dict[str, str] = {}
     signed: list[Attestation] = []
     suspended: dict[tuple[str, str, str | None], Suspension] = {}
@@ -75,6 +80,8 @@ def total(rows: Iterable[dict[str, Any]]) -> State:
                 retired.add(row["release"])
             elif kind is Kind.VALIDATE:
                 (validated.add if row["accepted"] else validated.discard)(row["release"])
+            elif kind is Kind.BRIDGE:
+                bridges.append(bridging.from_json(row["bridge"]))
             elif kind is Kind.SELECT:
                 sources[row["structure"]] = row["source"]
             elif kind is Kind.ATTEST:
@@ -90,6 +97,7 @@ def total(rows: Iterable[dict[str, Any]]) -> State:
         tuple(signed),
         tuple(suspended.values()),
         frozenset(validated),
+        tuple(bridges),
     )
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from reference_store import refusals, validity
+from reference_store import crossing, refusals, validity
 from reference_store.attestation import Attestation
+from reference_store.bridging import Bridge
 from reference_store.comparison import Comparison, Question, Refusal
 from reference_store.documents import Document, Status
 from reference_store.locking import Difference, differences
@@ -55,6 +56,7 @@ class ReferenceSet:
     """Which source is taken for a structure nothing was chosen for: the first of these that has it."""
     attestations: tuple[Attestation, ...] = ()
     suspensions: tuple[Suspension, ...] = ()
+    bridges: tuple[Bridge, ...] = ()
 
     def compare(self, question: Question) -> Comparison | Refusal:
         """Compare one value with the one reference that applies, or say why none does and what to do."""
@@ -63,7 +65,7 @@ class ReferenceSet:
             return found
         fitting = self._fitting(question, found)
         if isinstance(fitting, Refusal):
-            return fitting
+            return self._over_bridge(question) or fitting
         document = self._in_use(fitting)
         if isinstance(document, Refusal):
             return document
@@ -139,11 +141,10 @@ class ReferenceSet:
     def _differences(self, document: Document, device: Device) -> tuple[Difference, ...]:
         if not document.lock.device_bound:
             return ()
-        return differences(document.lock, device, self._attestation(document, device))
+        return differences(document.lock, device, self._attestation(document.lock.preset, device))
 
-    def _attestation(self, document: Document, device: Device) -> Attestation | None:
+    def _attestation(self, wanted: str | None, device: Device) -> Attestation | None:
         """The latest that speaks of this scanner and preset and still holds, else the latest that speaks of it."""
-        wanted = document.lock.preset
         covering = [
             attestation
             for attestation in reversed(self.attestations)
@@ -166,27 +167,46 @@ class ReferenceSet:
 
     def _stopped(self, question: Question, document: Document) -> Refusal | None:
         if document.lock.device_bound:
-            suspended = next((s for s in self.suspensions if s.covers(question.device)), None)
-            if suspended:
-                return refusals.suspended(document, suspended.reason, suspended.remedy)
-            stopped = self._unattested(question, document)
+            stopped = self._suspended(question, document) or self._unattested(question, document)
             if stopped:
                 return stopped
         return validity.violation(document, question.subject)
 
-    def _unattested(self, question: Question, document: Document) -> Refusal | None:
-        attestation = self._attestation(document, question.device)
+    def _suspended(self, question: Question, document: Document) -> Refusal | None:
+        for suspension in self.suspensions:
+            if suspension.covers(question.device):
+                return refusals.suspended(document, suspension.reason, suspension.remedy)
+        return None
+
+    def _unattested(self, question: Question, document: Document, *, crossed: bool = False) -> Refusal | None:
+        """``crossed``: the device is the other end of a bridge, whose preset and settings are its own."""
+        wanted = question.device.preset if crossed else document.lock.preset
+        attestation = self._attestation(wanted, question.device)
         if attestation is None:
             return refusals.not_attested(document)
         changed = attestation.suspended_by(question.device)
         if changed:
             return refusals.lock_suspended(document, attestation, changed)
+        if crossed:
+            return None
         unlike = [
             f"{name} is {dict(attestation.settings).get(name, 'not attested')}, the reference needs {value}"
             for name, value in document.lock.attested
             if dict(attestation.settings).get(name) != value
         ]
         return refusals.attested_otherwise(document, unlike) if unlike else None
+
+    def _over_bridge(self, question: Question) -> Comparison | Refusal | None:
+        """What an accepted bridge that begins at this device says, the latest first; ``None`` without one."""
+        for bridge in reversed(self.bridges):
+            document = self.document(bridge.release)
+            if document is None or not bridge.accepted or not crossing.leads(bridge, question):
+                continue
+            if isinstance(self._in_use((document,)), Refusal) or self.is_retired(document):
+                continue
+            stopped = self._suspended(question, document) or self._unattested(question, document, crossed=True)
+            return stopped or crossing.carried(bridge, document, self.standing(document), question)
+        return None
 
     def _answer(self, question: Question, document: Document) -> Comparison:
         into = factor(question.unit, document.unit) or 1.0

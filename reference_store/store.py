@@ -22,6 +22,7 @@ from reference_store import journal
 from reference_store.attestation import Attestation, to_json
 from reference_store.documents import Document
 from reference_store.events import Kind, State, event, total
+from reference_store.quality import QualityLog, suspensions
 from reference_store.reading import DocumentError, parse
 from reference_store.reference_set import ReferenceSet
 
@@ -85,8 +86,13 @@ class Store:
             sources=state.sources,
             source_order=SOURCE_ORDER,
             attestations=state.attestations,
-            suspensions=state.suspensions,
+            suspensions=(*state.suspensions, *suspensions(QualityLog(self.folder).charts(_spreads(documents, state)))),
+            bridges=state.bridges,
         )
+
+    def reference_sds(self) -> dict[tuple[str, str], float]:
+        """The smallest residual SD of the grey-level references in use, by manufacturer and model."""
+        return _spreads(self.documents(), self.state())
 
     def _refuse_changed(self, documents: Sequence[Document]) -> None:
         """A document that was signed and is now another must not answer in its name."""
@@ -169,6 +175,17 @@ class Store:
         """Add events, all or none, once they are known to add up."""
         total([*self.events(), *rows])
         journal.append(self.folder / "events.jsonl", rows)
+
+
+def _spreads(documents: Iterable[Document], state: State) -> dict[tuple[str, str], float]:
+    found: dict[tuple[str, str], float] = {}
+    for document in documents:
+        sd = document.model.residual_sd
+        used = document.release in state.activated and document.release not in state.retired
+        if used and sd and document.quantity == "muscle_echo_intensity" and document.model.transform == "identity":
+            device = (document.lock.manufacturer or "", document.lock.model or "")
+            found[device] = min(sd, found.get(device, sd))
+    return found
 
 
 def _refuse_same(documents: Sequence[Document], file: str) -> None:

@@ -12,25 +12,14 @@ from reference_store.collecting import Exclusion
 from reference_store.documents import Document
 from reference_store.fitting.cohort import Cohort, Floats
 from reference_store.fitting.linear import LinearFit
-from reference_store.fitting.plots import Curve, Scatter, figure
 from reference_store.fitting.sensitivity import coverage, influences, lacking
 from reference_store.fitting.tolerance import factor, limit_error
 from reference_store.fitting.wide import WideFit
+from reference_store.plots import STYLE, Curve, Scatter, figure
 from reference_store.predicting import score
 from reference_store.terms import covariates
 from reference_store.values import Subject
 
-_STYLE = """
-body{font:15px/1.45 system-ui,sans-serif;max-width:1000px;margin:2em auto;padding:0 1em;color:#1b2430}
-h1{font-size:1.4em}h2{font-size:1.1em;margin-top:1.8em}.row{display:flex;flex-wrap:wrap;gap:12px}
-svg{width:460px;max-width:100%;border:1px solid #d5dbe3}.grid{stroke:#e8ecf1}.tick{font-size:11px;fill:#4a5666}
-.axis{font-size:12px;fill:#1b2430}.title{font-size:13px;font-weight:600}.dot{fill:#2b6cb0;fill-opacity:.55}
-.far{fill:#c05621}.mean{fill:none;stroke:#1b2430;stroke-width:2}
-.limit{fill:none;stroke:#c05621;stroke-width:1.6;stroke-dasharray:6 4}.zero{fill:none;stroke:#4a5666}
-table{border-collapse:collapse;margin:.6em 0}td,th{border:1px solid #d5dbe3;padding:3px 9px;text-align:right}
-th{background:#f3f6f9}td:first-child,th:first-child{text-align:left}.lack{background:#fdebdc}
-.note{background:#fff8e6;border-left:4px solid #d69e2e;padding:.5em .9em}
-"""
 _SEXES = (("F", "Women"), ("M", "Men"))
 _MEASURES = {
     "muscle_echo_intensity": "echo intensity",
@@ -63,7 +52,7 @@ def page(fit: LinearFit | WideFit, document: Document | None, exclusions: Iterab
         _left_out(cohort, tuple(exclusions)),
         _identity(document) if document else "",
     ]
-    head = f'<meta charset="utf-8"><title>{html.escape(measure)}</title><style>{_STYLE}</style>'
+    head = f'<meta charset="utf-8"><title>{html.escape(measure)}</title><style>{STYLE}</style>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
 
 

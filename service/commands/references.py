@@ -10,6 +10,7 @@ from reference_store.collecting import ObservationError
 from reference_store.journal import JournalError
 from reference_store.reading import DocumentError
 from service.commands.reference_commands import (
+    bridging,
     collecting,
     deciding,
     exchanging,
@@ -22,7 +23,7 @@ from service.commands.reference_commands import (
 from service.commands.reference_commands.printing import say
 from service.errors import Misconfigured
 
-_GROUPS = (looking, naming, scoring, exchanging, deciding, collecting, fitting, quality)
+_GROUPS = (looking, naming, scoring, exchanging, deciding, collecting, fitting, bridging, quality)
 
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse has no public type for it

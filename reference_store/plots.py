@@ -7,6 +7,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+STYLE = """
+body{font:15px/1.45 system-ui,sans-serif;max-width:1000px;margin:2em auto;padding:0 1em;color:#1b2430}
+h1{font-size:1.4em}h2{font-size:1.1em;margin-top:1.8em}.row{display:flex;flex-wrap:wrap;gap:12px}
+svg{width:460px;max-width:100%;border:1px solid #d5dbe3}.grid{stroke:#e8ecf1}.tick{font-size:11px;fill:#4a5666}
+.axis{font-size:12px;fill:#1b2430}.title{font-size:13px;font-weight:600}.dot{fill:#2b6cb0;fill-opacity:.55}
+.far{fill:#c05621}.mean{fill:none;stroke:#1b2430;stroke-width:2}
+.limit{fill:none;stroke:#c05621;stroke-width:1.6;stroke-dasharray:6 4}.zero{fill:none;stroke:#4a5666}
+table{border-collapse:collapse;margin:.6em 0}td,th{border:1px solid #d5dbe3;padding:3px 9px;text-align:right}
+th{background:#f3f6f9}td:first-child,th:first-child{text-align:left}.lack{background:#fdebdc}
+.note{background:#fff8e6;border-left:4px solid #d69e2e;padding:.5em .9em}
+"""
+"""The style sheet of every page with plots."""
 WIDTH, HEIGHT = 460, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 30, 46
 _TICKS = 6

@@ -1,0 +1,43 @@
+"""The control charts of all scanners as one HTML page."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+
+from reference_store.plots import STYLE, Curve, Scatter, figure
+from reference_store.quality import BLOCK_SHIFT, WARN_SHIFT, Chart
+
+
+def page(charts: Iterable[Chart]) -> str:
+    """One section a scanner: what it says now, and the chart."""
+    parts = "".join(_section(one) for one in charts) or "<p>No phantom image has been measured yet.</p>"
+    head = f'<meta charset="utf-8"><title>Phantom checks</title><style>{STYLE}</style>'
+    told = (
+        "Each dot is one phantom image, the line their weighted average. Dashed: where a shift would change what "
+        f"patients are told ({WARN_SHIFT:g} SD of the reference warns, {BLOCK_SHIFT:g} stops comparisons)."
+    )
+    body = f"<h1>Phantom checks</h1><p>{told}</p>{parts}"
+    return f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>\n'
+
+
+def _section(one: Chart) -> str:
+    name = html.escape(" ".join(part for part in one.scanner if part))
+    said = f"<h2>{name}</h2><p><b>{one.level}</b>: {html.escape(one.text)}</p>"
+    return said + (
+        figure("Mean grey level of the phantom", "image number", "grey level", _parts(one)) if one.points else ""
+    )
+
+
+def _parts(one: Chart) -> list[Curve | Scatter]:
+    plain = tuple((float(i), point.value) for i, point in enumerate(one.points, start=1) if not point.signals)
+    far = tuple((float(i), point.value) for i, point in enumerate(one.points, start=1) if point.signals)
+    titles = tuple("; ".join(point.signals) for point in one.points if point.signals)
+    average = tuple((float(i), p.ewma) for i, p in enumerate(one.points, start=1) if p.ewma is not None)
+    parts: list[Curve | Scatter] = [Scatter(plain), Scatter(far, "far", titles), Curve(average, "mean")]
+    if one.centre is not None:
+        last = float(len(one.points))
+        for shift in (-BLOCK_SHIFT, -WARN_SHIFT, 0.0, WARN_SHIFT, BLOCK_SHIFT):
+            level = one.centre + shift * one.reference_sd
+            parts.append(Curve(((1.0, level), (last, level)), "limit" if shift else "zero"))
+    return [part for part in parts if part.points]
