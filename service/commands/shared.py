@@ -57,6 +57,11 @@ def say(text: str = "") -> None:
     print(text, flush=True)  # noqa: T201 - the command line speaks here
 
 
+def note(text: str) -> None:
+    """A remark for a person, on standard error, so that standard output stays what a program reads."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
 def say_json(value: object) -> None:
     """One JSON document a line, for programs."""
     json.dump(value, sys.stdout, default=str)
