@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from plugins.contract import Acquisition, Finding, Side, Spacing, View
+from plugins.contract import Acquisition, Finding, ReasonCode, Side, Spacing, View
 from reference_store import anatomy
 from service.analyse.acquisitions import Named, acquisitions, name_image
 from service.analyse.child import Limits
