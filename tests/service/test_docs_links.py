@@ -1,0 +1,37 @@
+"""What our pages point to is there: other pages, headings, files of the sources."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+SOURCE = re.compile(r"`((?:service|plugins|reference_store|deploy|tests|docs)/[\w./*-]*)`")
+
+
+def links(page: Path) -> Iterator[str]:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    yield from (link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in links(page):
+        path, _, _ = link.partition("#")
+        assert (page.parent / path).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_named_files_exist(page: Path) -> None:
+    for name in SOURCE.findall(page.read_text(encoding="utf-8")):
+        assert any(ROOT.glob(name.rstrip("/"))), f"{page.name} names {name}"
+
+
+def test_every_page_is_reached_from_another_one() -> None:
+    reached = {link.partition("#")[0] for page in [*PAGES, ROOT / "README.md"] for link in links(page)}
+    names = {Path(link).name for link in reached}
+    assert [page.name for page in PAGES if page.name not in names] == []

@@ -1,0 +1,105 @@
+"""docs/operations.md: every metric, every log field, and the backup command."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from service import logs
+from service.ledger import Kept, Ledger, Process, open_ledger
+from service.web.metrics import exposition
+
+sys.path.insert(0, str(Path(__file__).parent))
+import markdown_page
+
+TEXT = markdown_page.page("operations.md")
+ROOT = Path(__file__).parents[2]
+
+
+def rows(heading: str, column: str) -> list[str]:
+    return [
+        row.cells[column] for row in markdown_page.rows(TEXT) if row.headings[-1] == heading and column in row.cells
+    ]
+
+
+# --- metrics -------------------------------------------------------------------------------------------------
+
+
+def counted() -> set[str]:
+    """Names that the code counts under: constants given to ``count``, and what becomes of an object."""
+    names = {f"objects_{kept}" for kept in Kept} | {"jobs_ended"}
+    for path in (ROOT / "service" / "receive").glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        names |= set(re.findall(r"\.count\(\"(\w+)\"", text))
+        names |= {f"refused_{status}" for status in re.findall(r"0x([A-C][0-9A-F]{3})\b", text)}
+    return names
+
+
+@pytest.fixture
+def busy_ledger(tmp_path: Path) -> Ledger:
+    ledger = open_ledger(tmp_path)
+    ledger.beat(Process("listener", 1, 0.0, 0.0, dict.fromkeys(counted(), 1.0)))
+    return ledger
+
+
+def test_every_metric_is_described(busy_ledger: Ledger, tmp_path: Path) -> None:
+    text = exposition(busy_ledger, tmp_path, lambda: 1.0).decode()
+    families = {
+        name + ("_total" if kind == "counter" and not name.endswith("_total") else "")
+        for name, kind in re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE)
+        if not name.endswith("_created")
+    }
+    told = rows("Metrics", "metric")
+    assert {markdown_page.plain(cell) for cell in told} == families
+    assert len(told) == len(families)
+    busy_ledger.close()
+
+
+# --- logs ----------------------------------------------------------------------------------------------------
+
+
+def test_every_log_field_is_described() -> None:
+    told = [field for cell in rows("Logs", "field") for field in re.findall(r"`(\w+)`", cell)]
+    assert sorted(told) == sorted(logs.FIELDS)
+
+
+def logged() -> set[str]:
+    """Names of all events that the service logs; what is put in when it runs is left open."""
+    found: set[str] = set()
+    for path in (ROOT / "service").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = node.func if isinstance(node, ast.Call) else None
+            if isinstance(node, ast.Call) and getattr(name, "attr", getattr(name, "id", "")) == "event":
+                found |= {str(one.value) for one in node.args[2:3] if isinstance(one, ast.Constant)}
+    return found
+
+
+def test_the_events_that_the_page_names_exist() -> None:
+    named = {one for row in markdown_page.rows(TEXT) for cell in row.cells.values() for one in events_in(cell)}
+    assert named
+    assert named <= logged()
+
+
+def events_in(cell: str) -> list[str]:
+    return re.findall(r"log event `([^`]+)`", cell)
+
+
+# --- backup --------------------------------------------------------------------------------------------------
+
+
+def test_the_backup_command_copies_a_ledger_that_is_in_use(busy_ledger: Ledger, tmp_path: Path) -> None:
+    (line,) = [line for line in TEXT.splitlines() if "VACUUM INTO" in line]
+    _, option, script, source, target = shlex.split(line)
+    copy = tmp_path / "backup" / Path(target).name
+    copy.parent.mkdir()
+    subprocess.run([sys.executable, option, script, str(tmp_path / Path(source).name), str(copy)], check=True)
+    restored = open_ledger(copy.parent)
+    assert [process.name for process in restored.status().processes] == ["listener"]
+    restored.close()
+    busy_ledger.close()
