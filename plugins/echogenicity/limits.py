@@ -23,10 +23,11 @@ class Limits:
     """Depth of the region's middle, beyond which brightness is lost on the way (proposal)."""
     fat_mm: float = 20.0
     """Subcutaneous thickness, beyond which it darkens the muscle (proposal)."""
-    thirds_difference: float = 15.0
-    """Superficial less deep third, above which the mean hides a bright surface (proposal)."""
-    steep_slope: float = -15.0
-    """Grey levels per centimetre, below which depth darkens the muscle markedly (proposal)."""
+    thirds_difference: float = 25.0
+    """Superficial less deep third, above which the mean hides a bright surface (95th percentile of 52 published
+    healthy images; a proposal: gain and depth compensation of each site move it)."""
+    steep_slope: float = -35.0
+    """Grey levels per centimetre, below which depth darkens the muscle markedly (5th percentile of the same)."""
     least_area_mm2: float = 50.0
     """Smaller regions vary more from one to the next (Caresio 2015 for the effect; the number is a proposal)."""
     least_pixels: int = 1000

@@ -21,6 +21,8 @@ FEWEST_CELLS = 300
 """12 mm²: in less there is no room for areas and islands."""
 OUTSTANDING_SD = 2.0
 """A bright area lies this many SD above the darker part of the region; an island as many below the whole."""
+COMPACT_MM = 2.0
+"""A bright area holds a disc of this diameter; septa and fascicle borders do not."""
 ISLAND_MM = (2.0, 6.0)
 """Diameters of the dark islands of a moth-eaten muscle."""
 ROUND = 0.7
@@ -78,7 +80,7 @@ def local_figures(local: LocalMap) -> dict[str, float]:
     values = local.means[local.inside]
     mean = float(values.mean())
     figures = {
-        "bright_area_share": 100 * _bright_share(values),
+        "bright_area_share": 100 * _bright_share(local),
         "dark_island_count": float(_dark_islands(local)),
         "shadowing_spot_count": float(_shadowing_spots(local)),
     }
@@ -87,16 +89,19 @@ def local_figures(local: LocalMap) -> dict[str, float]:
     return figures
 
 
-def _bright_share(values: Cells) -> float:
-    """Share of cells above the centre of the darker half by twice the spread that half would have if symmetric.
+def _bright_share(local: LocalMap) -> float:
+    """Share of compact areas above the median by twice the spread that the darker half would have if symmetric.
 
     The darker half stands for the tissue that is not affected; taking the whole would let the bright areas raise
-    the limit that they are measured against.
+    the limit that they are measured against. Septa are bright too, but thin: an opening takes them away.
     """
+    values = local.means[local.inside]
     middle = float(np.median(values))
-    lower = values[values <= middle]
-    spread = float(np.sqrt(np.mean((lower - middle) ** 2)))
-    return float((values > middle + OUTSTANDING_SD * spread + 1.0).mean())
+    spread = float(np.sqrt(np.mean((values[values <= middle] - middle) ** 2)))
+    bright = (local.inside & (local.means > middle + OUTSTANDING_SD * spread + 1.0)).astype(np.uint8)
+    size = round(COMPACT_MM / STEP_MM)
+    compact = cv2.morphologyEx(bright, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+    return float(compact.sum()) / values.size
 
 
 def _dark_islands(local: LocalMap) -> int:

@@ -236,7 +236,7 @@ _ALL = (
         "bright_area_share",
         muscle.BRIGHT_AREA_SHARE,
         "%",
-        "share of the region whose local mean (0.4 mm) exceeds the median by 2 spreads of the darker half",
+        "share of areas (2 mm or wider) whose local mean (0.4 mm) exceeds the median by 2 spreads of the darker half",
     ),
     Measure(
         "dark_island_count",

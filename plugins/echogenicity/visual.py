@@ -16,8 +16,6 @@ from plugins.echogenicity.limits import Limits
 from plugins.echogenicity.muscles import lacks_backstop
 
 RAISED_Z, MARKED_Z = 2.0, 3.5
-RAISED_RATIO, MARKED_RATIO = 0.85, 1.0
-"""Brightness against subcutaneous tissue where no z-score is to be had."""
 SOURCE = "nmus rule, limits are proposals; not a Heckmatt grade"
 
 
@@ -42,7 +40,7 @@ class Features:
 
 def features_of(acquisition: Acquisition, values: Mapping[str, float], z: float | None, limits: Limits) -> Features:
     """Brightness, deep border and fascicles of the averaged values."""
-    brightness, text = _brightness(values, z)
+    brightness, text = _brightness(z)
     border = None
     contrast = values.get("deep_border_contrast")
     if contrast is not None and not lacks_backstop(acquisition.structure or ""):
@@ -51,11 +49,11 @@ def features_of(acquisition: Acquisition, values: Mapping[str, float], z: float 
 
 
 def suggested_class(features: Features, raised: Sequence[Flag]) -> Observation | None:
-    """The class; ``None`` where nothing tells whether the muscle is bright."""
-    if features.brightness is None:
-        return None
+    """The class; ``None`` without a z-score, unless architecture or deep border alone speak for doubt."""
     signs = int((features.border or 0) > 0) + int(features.fascicles_lost is True)
     value, why = codes.CLASS_UNCERTAIN, ""
+    if features.brightness is None and signs == 0:
+        return None
     if features.brightness == 2 or (features.brightness == 1 and signs > 0):
         value = codes.CLASS_ABNORMAL
         if flags.OLD_TIBIALIS in raised:
@@ -82,14 +80,13 @@ def reader_grades(acquisition: Acquisition) -> tuple[Observation, ...]:
     return tuple(observations)
 
 
-def _brightness(values: Mapping[str, float], z: float | None) -> tuple[int | None, str]:
-    """0 to 2 from the z-score, else from the ratio to subcutaneous tissue; with the words for it."""
-    words = ("not raised", "raised", "markedly raised")
-    if z is not None:
-        level = int(z > RAISED_Z) + int(z > MARKED_Z)
-        return level, f"brightness {words[level]} (z {z:.1f})"
-    ratio = values.get("muscle_to_subcutaneous_ratio")
-    if ratio is None:
-        return None, "brightness without a measure to hold it against"
-    level = int(ratio > RAISED_RATIO) + int(ratio > MARKED_RATIO)
-    return level, f"brightness {words[level]} ({ratio:.2f} of the subcutaneous tissue's)"
+def _brightness(z: float | None) -> tuple[int | None, str]:
+    """0 to 2 from the z-score, with the words for it. Nothing else will do.
+
+    Against the subcutaneous tissue healthy muscle is anything from half to twice as bright (0.44 to 2.11 in 52
+    published images), so that ratio is reported but decides nothing.
+    """
+    if z is None:
+        return None, "brightness not compared"
+    level = int(z > RAISED_Z) + int(z > MARKED_Z)
+    return level, f"brightness {('not raised', 'raised', 'markedly raised')[level]} (z {z:.1f})"

@@ -66,12 +66,12 @@ def test_suggested_class(muscle, z, layers, expected):
     assert "heckmatt" not in observation.text.lower()
 
 
-def test_without_a_reference_the_subcutaneous_tissue_is_the_measure(muscle):
-    (dark,) = named(muscle.analyse()[-1], "suggested_class")
-    (bright,) = named(muscle.analyse(muscle.clip(muscle.layers(muscle=110)))[-1], "suggested_class")
-    assert "of the subcutaneous tissue's" in dark.text
-    assert dark.value.meaning == "Suggested: normal"
-    assert bright.value.meaning == "Suggested: abnormal"
+def test_without_a_reference_only_doubt_can_be_suggested(muscle):
+    assert named(muscle.analyse()[-1], "suggested_class") == []
+    assert named(muscle.analyse(muscle.clip(muscle.layers(muscle=110)))[-1], "suggested_class") == []
+    (faint,) = named(muscle.analyse(muscle.clip(muscle.layers(border=62)))[-1], "suggested_class")
+    assert faint.value.meaning == "Suggested: uncertain"
+    assert "brightness not compared" in faint.text
 
 
 def test_nothing_is_suggested_when_nothing_tells_brightness(muscle):
@@ -99,10 +99,10 @@ def test_a_readers_grade_is_passed_on_as_given(muscle):
 # --- patterns ----------------------------------------------------------------------------------------------------
 
 MET = {
-    "ground_glass": ({"local_variation": 8, "glcm_inverse_difference_moment": 0.4, "anisotropy": 0.05}, 2.5, None),
+    "ground_glass": ({"local_variation": 8, "glcm_inverse_difference_moment": 0.7, "anisotropy": 0.05}, 2.5, None),
     "attenuation": (
-        {"echo_intensity_slope": -30, "echo_intensity_thirds_difference": 30, "deep_border_contrast": 5}, None, None),
-    "focal": ({"bright_area_share": 20, "local_variation": 50}, 1.0, None),
+        {"echo_intensity_slope": -50, "echo_intensity_thirds_difference": 30, "deep_border_contrast": 5}, None, None),
+    "focal": ({"bright_area_share": 20}, 1.0, None),
     "see_through": ({"echo_intensity_slope": -2, "deep_border_contrast": 80}, 1.8, None),
     "patchy": ({"local_variation": 50}, 2.5, -2.0),
     "moth_eaten": ({"dark_island_count": 3}, 2.5, None),
@@ -127,9 +127,10 @@ def test_a_pattern_is_silent_when_any_feature_is_missing(name, muscle):
         rest = {key: value for key, value in values.items() if key != missing}
         found = patterns_of(acquisition, rest, z_echo, z_thickness, Limits())
         assert f"pattern_{name}" not in {o.name for o in found}
-    if z_echo is not None and name != "focal":
-        found = patterns_of(acquisition, values, 0.0, z_thickness, Limits())
-        assert f"pattern_{name}" not in {o.name for o in found}
+    if z_echo is not None:
+        for other in (3.0 if name == "focal" else 0.0, None):
+            found = patterns_of(acquisition, values, other, z_thickness, Limits())
+            assert f"pattern_{name}" not in {o.name for o in found}
 
 
 def test_every_rule_is_tested_and_the_usual_muscle_shows_none(muscle):
@@ -168,7 +169,10 @@ def test_bright_areas_are_measured():
     radius = 50
     share = 100 * np.pi * radius**2 / (300 * 400)
     found = figures(spots(grained(60), 190, (150, 200), radius=radius))
-    assert found["bright_area_share"] == pytest.approx(share, rel=0.6)
+    assert found["bright_area_share"] == pytest.approx(share, rel=0.5)
+    septa = grained(60)
+    septa[::40] = septa[1::40] = 220
+    assert figures(septa)["bright_area_share"] < 1
     assert found["local_variation"] > 35
     assert figures(grained(60, 3))["local_variation"] < 5
 
