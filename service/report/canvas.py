@@ -1,0 +1,203 @@
+"""A picture to draw on: antialiased lines with a dark edge, text in Source Sans Pro. Everything that is shown uses it.
+
+Positions are (x, y) in canvas pixels, fractions allowed. Text is drawn last, over all lines, in one pass.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import as_file, files
+from itertools import pairwise
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+Picture = npt.NDArray[np.uint8]
+"""Shape (rows, columns, 3), red first."""
+Colour = tuple[int, int, int]
+XY = tuple[float, float]
+
+BLACK: Colour = (0, 0, 0)
+WHITE: Colour = (245, 247, 250)
+MUTED: Colour = (150, 160, 172)
+FAINT: Colour = (64, 72, 82)
+SURFACE: Colour = (17, 20, 24)
+CYAN: Colour = (64, 214, 255)
+AMBER: Colour = (255, 190, 84)
+LIME: Colour = (190, 242, 100)
+ROSE: Colour = (255, 128, 160)
+VIOLET: Colour = (190, 160, 255)
+CYCLE: tuple[Colour, ...] = (CYAN, AMBER, LIME, ROSE, VIOLET, WHITE)
+
+_SHIFT = 4
+"""Fractional bits of OpenCV's coordinates: lines fall where the outline is, not on whole pixels."""
+
+
+class Place(NamedTuple):
+    """A rectangle of the canvas."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    at: XY
+    words: str
+    size: int
+    bold: bool
+    colour: Colour
+    anchor: str
+    turned: bool
+    edge: int
+
+
+@cache
+def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """Source Sans Pro (SIL Open Font Licence), from the package that carries it."""
+    name = f"SourceSansPro-{'Semibold' if bold else 'Regular'}.ttf"
+    with as_file(files("font_source_sans_pro").joinpath("files", name)) as path:
+        return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)
+
+
+def width_of(words: str, size: int, *, bold: bool = False) -> float:
+    """Width of a line of text in pixels."""
+    return float(font(size, bold=bold).getlength(words))
+
+
+def wrapped(words: str, size: int, width: float, *, bold: bool = False, lines: int = 99) -> list[str]:
+    """Text broken at blanks into lines no wider than ``width``; what does not fit ``lines`` ends in an ellipsis."""
+    found: list[str] = []
+    for word in words.split():
+        longer = f"{found[-1]} {word}" if found else word
+        if found and width_of(longer, size, bold=bold) <= width:
+            found[-1] = longer
+        else:
+            found.append(word)
+    if len(found) > lines:
+        found = [*found[: lines - 1], " ".join(found[lines - 1 :])]
+    return [_cut(line, size, width, bold=bold) for line in found]
+
+
+def _cut(line: str, size: int, width: float, *, bold: bool) -> str:
+    if width_of(line, size, bold=bold) <= width:
+        return line
+    while line and width_of(f"{line}…", size, bold=bold) > width:
+        line = line[:-1]
+    return f"{line.rstrip()}…"
+
+
+class Canvas:
+    """A picture under construction; ``finished`` gives it with all text on it."""
+
+    def __init__(self, width: int, height: int, colour: Colour = BLACK) -> None:
+        self.pixels: Picture = np.full((height, width, 3), colour, np.uint8)
+        self._texts: list[_Text] = []
+
+    def paste(self, picture: Picture, x: int, y: int) -> None:
+        """Lay a picture down, its left upper corner at (x, y)."""
+        self.pixels[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
+
+    def line(self, points: Sequence[XY], colour: Colour, *, width: float = 2, dash: float = 0, edge: float = 0) -> None:
+        """A polyline; ``dash`` is the length of its dashes, ``edge`` the width of a dark edge on either side."""
+        parts = list(_dashes(points, dash)) if dash else [list(points)]
+        for part in parts if edge else ():
+            self._stroke(part, BLACK, width + 2 * edge)
+        for part in parts:
+            self._stroke(part, colour, width)
+
+    def _stroke(self, points: Sequence[XY], colour: Colour, width: float) -> None:
+        if len(points) < 2:
+            return
+        fixed = np.round(np.array(points, float) * (1 << _SHIFT)).astype(np.int32)
+        thickness = max(1, round(width))
+        cv2.polylines(self.pixels, [fixed], False, colour, thickness, cv2.LINE_AA, _SHIFT)
+
+    def area(self, points: Sequence[XY], colour: Colour, opacity: float) -> None:
+        """A filled polygon."""
+        fixed = np.round(np.array(points, float) * (1 << _SHIFT)).astype(np.int32)
+        top = self.pixels.copy()
+        cv2.fillPoly(top, [fixed], colour, cv2.LINE_AA, _SHIFT)
+        self.pixels = np.asarray(cv2.addWeighted(top, opacity, self.pixels, 1 - opacity, 0), np.uint8)
+
+    def box(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
+        """A filled rectangle."""
+        self.pixels[round(y0) : round(y1), round(x0) : round(x1)] = colour
+
+    def dot(self, at: XY, radius: float, colour: Colour, *, edge: float = 0) -> None:
+        """A filled disc."""
+        centre = (round(at[0] * (1 << _SHIFT)), round(at[1] * (1 << _SHIFT)))
+        for size, shade in ((radius + edge, BLACK), (radius, colour)) if edge else ((radius, colour),):
+            cv2.circle(self.pixels, centre, round(size * (1 << _SHIFT)), shade, -1, cv2.LINE_AA, _SHIFT)
+
+    def text(
+        self,
+        at: XY,
+        words: str,
+        size: int,
+        colour: Colour = WHITE,
+        *,
+        bold: bool = False,
+        anchor: str = "la",
+        turned: bool = False,
+        edge: int = 0,
+    ) -> None:
+        """A line of text; ``anchor`` as Pillow has it (``la`` left top, ``mm`` middle, ``rs`` right baseline)."""
+        self._texts.append(_Text(at, words, size, bold, colour, anchor, turned, edge))
+
+    def finished(self) -> Picture:
+        """The picture with all its text."""
+        image = Image.fromarray(self.pixels)
+        draw = ImageDraw.Draw(image)
+        for text in self._texts:
+            face = font(text.size, bold=text.bold)
+            if text.turned:
+                _turned(image, text, face)
+                continue
+            draw.text(
+                text.at,
+                text.words,
+                fill=text.colour,
+                font=face,
+                anchor=text.anchor,
+                stroke_width=text.edge,
+                stroke_fill=BLACK,
+            )
+        return np.array(image)
+
+
+def _turned(image: Image.Image, text: _Text, face: ImageFont.FreeTypeFont) -> None:
+    """Text that reads upwards, centred at its position."""
+    left, top, right, bottom = face.getbbox(text.words)
+    mask = Image.new("L", (math.ceil(right - left) + 4, math.ceil(bottom - top) + 4))
+    ImageDraw.Draw(mask).text((2 - left, 2 - top), text.words, fill=255, font=face)
+    mask = mask.rotate(90, expand=True)
+    corner = (round(text.at[0] - mask.width / 2), round(text.at[1] - mask.height / 2))
+    image.paste(Image.new("RGB", mask.size, text.colour), corner, mask)
+
+
+def _dashes(points: Sequence[XY], length: float) -> Iterator[list[XY]]:
+    """A polyline cut into dashes with gaps of seven tenths of their length."""
+    drawn, left = True, length
+    part: list[XY] = [points[0]] if points else []
+    for (x0, y0), (x1, y1) in pairwise(points):
+        distance, done = math.hypot(x1 - x0, y1 - y0), 0.0
+        while distance - done > left:
+            done += left
+            here = (x0 + (x1 - x0) * done / distance, y0 + (y1 - y0) * done / distance)
+            if drawn:
+                yield [*part, here]
+            part, drawn = [here], not drawn
+            left = length if drawn else length * 0.7
+        left -= distance - done
+        part.append((x1, y1))
+    if drawn and len(part) > 1:
+        yield part

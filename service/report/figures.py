@@ -1,0 +1,148 @@
+"""An image with drawings on it: crop, outline, other lines, heat map and scale bar, in a field of a canvas."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from plugins.contract import Box, Grey, HeatMap, Line, LineRole, Point, Spacing
+from service.report.canvas import AMBER, CYAN, LIME, MUTED, ROSE, WHITE, XY, Canvas, Colour, Place, width_of
+
+_LOOK: dict[LineRole, tuple[Colour, float, float]] = {
+    LineRole.OUTLINE: (CYAN, 2.5, 0),
+    LineRole.ALTERNATIVE: (AMBER, 2, 11),
+    LineRole.MEASURE: (LIME, 2, 0),
+    LineRole.GUIDE: (MUTED, 1, 5),
+    LineRole.MARK: (ROSE, 2, 0),
+}
+"""Colour, width and length of dashes of each role. The roles differ by dash and place too, not by colour alone."""
+_LARGEST_SCALE = 6.0
+_BARS_MM = (100, 50, 20, 10, 5, 2, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A rectangle of the canvas and the part of the image that is shown in it."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    crop: Box
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Canvas pixels per image pixel, across and down, equal unless the pixels of the image are not square."""
+        return self.width / (self.crop.column1 - self.crop.column0), self.height / (self.crop.row1 - self.crop.row0)
+
+    def place(self, point: Point) -> XY:
+        """Where a point of the image falls on the canvas."""
+        across, down = self.scale
+        return self.x + (point[0] - self.crop.column0) * across, self.y + (point[1] - self.crop.row0) * down
+
+
+def fit(crop: Box, spacing: Spacing | None, place: Place) -> Field:
+    """The largest field of true proportions in the middle of a rectangle."""
+    x, y, width, height = place
+    tall = spacing.row_mm / spacing.column_mm if spacing else 1.0
+    columns, rows = crop.column1 - crop.column0, (crop.row1 - crop.row0) * tall
+    scale = min(width / columns, height / rows, _LARGEST_SCALE)
+    wide, high = columns * scale, rows * scale
+    return Field(round(x + (width - wide) / 2), round(y + (height - high) / 2), round(wide), round(high), crop)
+
+
+def draw_image(canvas: Canvas, field: Field, grey: Grey) -> None:
+    """Lay the cropped image into its field."""
+    box = field.crop
+    part = np.ascontiguousarray(grey[box.row0 : box.row1, box.column0 : box.column1])
+    method = cv2.INTER_CUBIC if field.scale[0] > 1 else cv2.INTER_AREA
+    shown = cv2.resize(part, (int(field.width), int(field.height)), interpolation=method)
+    canvas.paste(np.repeat(shown[..., np.newaxis], 3, axis=2), int(field.x), int(field.y))
+
+
+def draw_lines(canvas: Canvas, field: Field, lines: Sequence[Line]) -> None:
+    """Draw lines in the look of their roles, what is less important first."""
+    order = [LineRole.GUIDE, LineRole.ALTERNATIVE, LineRole.OUTLINE, LineRole.MEASURE, LineRole.MARK]
+    for line in sorted(lines, key=lambda one: order.index(one.role)):
+        colour, width, dash = _LOOK[line.role]
+        points = [field.place(point) for point in line.points]
+        if line.role is LineRole.MARK and len(points) == 1:
+            canvas.dot(points[0], 5, colour, edge=1.5)
+        else:
+            canvas.line(points, colour, width=width, dash=dash, edge=1)
+        if line.role is LineRole.MEASURE and len(points) == 2:
+            _ends(canvas, points, colour)
+        if line.label and points:
+            _label(canvas, field, points, line.label, colour)
+
+
+def _ends(canvas: Canvas, points: Sequence[XY], colour: Colour) -> None:
+    """Short bars across both ends of a measured length."""
+    (x0, y0), (x1, y1) = points
+    length = math.hypot(x1 - x0, y1 - y0) or 1.0
+    across = ((y1 - y0) / length * 7, -(x1 - x0) / length * 7)
+    for x, y in points:
+        canvas.line([(x - across[0], y - across[1]), (x + across[0], y + across[1])], colour, width=2, edge=1)
+
+
+def _label(canvas: Canvas, field: Field, points: Sequence[XY], words: str, colour: Colour) -> None:
+    """A label beside the rightmost point, kept inside the field."""
+    x, y = max(points)
+    half = width_of(words, 18) + 4
+    x = min(x + 8, field.x + field.width - half)
+    y = min(max(y, field.y + 14), field.y + field.height - 14)
+    canvas.text((max(x, field.x + 4), y), words, 18, colour, anchor="lm", edge=2)
+
+
+def draw_scale_bar(canvas: Canvas, field: Field, spacing: Spacing | None) -> None:
+    """A bar of whole millimetres at the middle of the lower edge, where no viewer writes."""
+    if spacing is None:
+        return
+    per_mm = field.scale[0] / spacing.column_mm
+    length_mm = next((mm for mm in _BARS_MM if mm * per_mm <= field.width / 4), None)
+    if length_mm is None:
+        return
+    half, y = length_mm * per_mm / 2, field.y + field.height - 18
+    middle = field.x + field.width / 2
+    for colour, edge in ((WHITE, 1),):
+        canvas.line([(middle - half, y), (middle + half, y)], colour, width=2, edge=edge)
+        for x in (middle - half, middle + half):
+            canvas.line([(x, y - 5), (x, y + 5)], colour, width=2, edge=edge)
+    words = f"{length_mm // 10} cm" if length_mm >= 10 else f"{length_mm} mm"
+    canvas.text((middle, y - 8), words, 18, WHITE, anchor="ms", edge=2)
+
+
+def draw_heat_map(canvas: Canvas, field: Field, heat: HeatMap) -> None:
+    """Values over their box of the image, more opaque the higher, with a colour bar at the field's right edge."""
+    x0, y0 = field.place((heat.box.column0, heat.box.row0))
+    x1, y1 = field.place((heat.box.column1, heat.box.row1))
+    left, top = max(round(x0), int(field.x)), max(round(y0), int(field.y))
+    right, bottom = min(round(x1), int(field.x + field.width)), min(round(y1), int(field.y + field.height))
+    span = heat.high - heat.low or 1.0
+    share = np.clip((heat.values.astype(np.float32) - heat.low) / span, 0, 1)
+    grid_x = (np.arange(left, right, dtype=np.float32) + 0.5 - x0) / (x1 - x0) * share.shape[1] - 0.5
+    grid_y = (np.arange(top, bottom, dtype=np.float32) + 0.5 - y0) / (y1 - y0) * share.shape[0] - 0.5
+    where = np.meshgrid(grid_x, grid_y)
+    there = np.isfinite(share).astype(np.float32)
+    border = cv2.BORDER_REPLICATE
+    known = cv2.remap(there, where[0], where[1], cv2.INTER_NEAREST, borderMode=border)
+    laid = cv2.remap(np.nan_to_num(share), where[0], where[1], cv2.INTER_LINEAR, borderMode=border)
+    colours = cv2.cvtColor(cv2.applyColorMap((laid * 255).astype(np.uint8), cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
+    opacity = (known * (0.15 + 0.6 * laid))[..., np.newaxis]
+    under = canvas.pixels[top:bottom, left:right]
+    canvas.pixels[top:bottom, left:right] = (colours * opacity + under * (1 - opacity)).astype(np.uint8)
+    _colour_bar(canvas, field, heat)
+
+
+def _colour_bar(canvas: Canvas, field: Field, heat: HeatMap) -> None:
+    height, width = field.height * 0.5, 12
+    x, y = field.x + field.width - 26, field.y + field.height * 0.25
+    ramp = np.linspace(255, 0, round(height)).astype(np.uint8)[:, np.newaxis].repeat(width, axis=1)
+    canvas.paste(cv2.cvtColor(cv2.applyColorMap(ramp, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB), round(x), round(y))
+    canvas.text((x + width, y - 6), f"{heat.high:g} {heat.unit}".strip(), 16, WHITE, anchor="rs", edge=2)
+    canvas.text((x + width, y + height + 4), f"{heat.low:g}", 16, WHITE, anchor="ra", edge=2)
+    canvas.text((x - 12, y + height / 2), heat.label, 16, WHITE, turned=True)

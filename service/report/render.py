@@ -1,0 +1,174 @@
+"""Pictures for the reading station: the plain overlay of one finding, pages of panels, frames of an overlay clip.
+
+Viewers write patient and study into the four corners of every image. Nothing of ours stands there: captions and scale
+bars keep to the middle, and the lower strip is empty at both its ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from plugins.contract import Box, Clip, FrameRef, Frames, Grey, Line, OverlayClip, Page, Panel, Point, Spacing
+from service.report.canvas import AMBER, FAINT, MUTED, SURFACE, WHITE, Canvas, Picture, Place, wrapped
+from service.report.charts import draw_chart
+from service.report.figures import draw_heat_map, draw_image, draw_lines, draw_scale_bar, fit
+
+WIDTH, HEIGHT = 1280, 1024
+_STRIP = 236
+"""Height of the caption under an overlay."""
+_MIDDLE = 0.66
+"""Share of the width that captions may use: the corners belong to the viewer."""
+PAGE_WIDTH, PAGE_HEIGHT = 1600, 1200
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """What is written under an overlay, most important first."""
+
+    title: str
+    values: tuple[str, ...] = ()
+    comparison: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    footer: str = ""
+
+
+def overlay(clip: Clip, frame: int, lines: Sequence[Line], caption: Caption) -> Picture:
+    """One frame with drawings and a caption, shape (1024, 1280, 3)."""
+    canvas = Canvas(WIDTH, HEIGHT)
+    crop, spacing = shown_part(clip, [point for line in lines for point in line.points])
+    field = fit(crop, spacing, Place(0, 0, WIDTH, HEIGHT - _STRIP))
+    draw_image(canvas, field, clip.frames.grey(frame))
+    draw_lines(canvas, field, lines)
+    draw_scale_bar(canvas, field, spacing)
+    _draw_caption(canvas, caption)
+    return canvas.finished()
+
+
+def shown_part(clip: Clip, points: Sequence[Point]) -> tuple[Box, Spacing | None]:
+    """The tissue region around what is drawn, else the whole picture: banners and rulers are left away."""
+    region = clip.region_of(points) if points else clip.tissue
+    rows, columns = clip.frames.shape
+    if region is None:
+        return Box(0, 0, columns, rows), clip.tissue.spacing if clip.tissue else None
+    return region.box, region.spacing
+
+
+def _draw_caption(canvas: Canvas, caption: Caption) -> None:
+    width, middle, y = WIDTH * _MIDDLE, WIDTH / 2, HEIGHT - _STRIP + 14.0
+    bottom = HEIGHT - 34
+    blocks = (
+        [(line, 32, WHITE, True) for line in wrapped(caption.title, 32, width, bold=True, lines=1)]
+        + [(line, 25, WHITE, False) for text in caption.values for line in wrapped(text, 25, width, lines=2)]
+        + [(line, 21, MUTED, False) for text in caption.comparison for line in wrapped(text, 21, width, lines=2)]
+        + [(line, 21, AMBER, False) for text in caption.flags for line in wrapped(text, 21, width, lines=2)]
+    )
+    for words, size, colour, bold in blocks:
+        if y + size * 1.25 > bottom:
+            canvas.text((middle, y), "… more in the structured report", 19, AMBER, anchor="ma")
+            break
+        canvas.text((middle, y), words, size, colour, bold=bold, anchor="ma")
+        y += size * 1.32
+    canvas.text((middle, HEIGHT - 10), caption.footer, 17, MUTED, anchor="ms")
+
+
+Source = Callable[[FrameRef], Clip | None]
+"""The clip that holds a frame, or ``None`` when it is not at hand."""
+
+
+def page(shown: Page, source: Source, footer: str) -> Picture:
+    """A page of up to six panels, shape (1200, 1600, 3)."""
+    canvas = Canvas(PAGE_WIDTH, PAGE_HEIGHT)
+    width = PAGE_WIDTH * _MIDDLE
+    for line in wrapped(shown.title, 34, width, bold=True, lines=1):
+        canvas.text((PAGE_WIDTH / 2, 26), line, 34, WHITE, bold=True, anchor="ma")
+    notes = [line for text in shown.footer for line in wrapped(text, 19, width, lines=2)][:4]
+    top, bottom = 96.0, PAGE_HEIGHT - 52.0 - 25 * len(notes)
+    for panel, place in zip(shown.panels, _places(len(shown.panels), top, bottom), strict=False):
+        _draw_panel(canvas, panel, source, place)
+    for index, line in enumerate(notes):
+        canvas.text((PAGE_WIDTH / 2, bottom + 12 + 25 * index), line, 19, MUTED, anchor="ma")
+    canvas.text((PAGE_WIDTH / 2, PAGE_HEIGHT - 12), footer, 17, MUTED, anchor="ms")
+    return canvas.finished()
+
+
+def _places(count: int, top: float, bottom: float) -> Iterator[Place]:
+    """Rectangles of up to six panels: one; two beside each other; a row of two over the rest; two rows of three."""
+    margin, gap = 44.0, 22.0
+    rows = {1: [1], 2: [2], 3: [2, 1], 4: [2, 2], 5: [3, 2]}.get(count, [3, 3])
+    high = (bottom - top - gap * (len(rows) - 1)) / len(rows)
+    for row, columns in enumerate(rows):
+        wide = (PAGE_WIDTH - 2 * margin - gap * (columns - 1)) / columns
+        for column in range(columns):
+            yield Place(margin + column * (wide + gap), top + row * (high + gap), wide, high)
+
+
+def _draw_panel(canvas: Canvas, panel: Panel, source: Source, place: Place) -> None:
+    x, y, wide, high = place
+    canvas.box(x, y, x + wide, y + high, SURFACE)
+    corners = [(x, y), (x + wide, y), (x + wide, y + high), (x, y + high), (x, y)]
+    canvas.line(corners, FAINT, width=1)
+    title = panel.title or (panel.chart.title if panel.chart else "")
+    for line in wrapped(title, 23, wide - 36, bold=True, lines=1):
+        canvas.text((x + 18, y + 12), line, 23, WHITE, bold=True)
+    top, pad = y + (50 if title else 16), 14
+    wide, high = wide - 2 * pad, y + high - top - pad
+    if panel.text:
+        high = _draw_text(canvas, panel, Place(x + 18, top, wide - 8, high))
+    if panel.image is not None:
+        clip = source(panel.image)
+        if clip is None:
+            canvas.text((x + pad + wide / 2, top + high / 2), "image not at hand", 20, MUTED, anchor="mm")
+            return
+        _draw_figure(canvas, panel, clip, Place(x + pad, top, wide, high))
+    elif panel.chart is not None:
+        draw_chart(canvas, panel.chart, Place(x + pad, top, wide, high))
+
+
+def _draw_text(canvas: Canvas, panel: Panel, place: Place) -> float:
+    """Lines of text: all of the panel when it has nothing else, else at its foot. Returns the height left above."""
+    x, y, wide, high = place
+    lines = [line for text in panel.text for line in wrapped(text, 20, wide) or [""]]
+    alone = panel.image is None and panel.chart is None
+    room = int((high if alone else high * 0.4) // 27)
+    lines = lines if len(lines) <= room else [*lines[: max(room - 1, 0)], "…"]
+    start = y if alone else y + high - 27 * len(lines)
+    for index, line in enumerate(lines):
+        canvas.text((x, start + 27 * index), line, 20, WHITE if alone else MUTED)
+    return high - 27 * len(lines) - 8
+
+
+def _draw_figure(canvas: Canvas, panel: Panel, clip: Clip, place: Place) -> None:
+    frame = panel.image.frame if panel.image else 0
+    crop, spacing = shown_part(clip, [point for line in panel.lines for point in line.points])
+    field = fit(panel.crop or crop, spacing, place)
+    draw_image(canvas, field, clip.frames.grey(frame))
+    if panel.heat_map is not None:
+        draw_heat_map(canvas, field, panel.heat_map)
+    draw_lines(canvas, field, panel.lines)
+    if panel.scale_bar:
+        draw_scale_bar(canvas, field, spacing)
+
+
+def overlay_frames(shown: OverlayClip, clip: Clip, footer: str) -> Iterator[Picture]:
+    """The frames of a clip with drawings, one after the other, all of one size; one in memory at a time."""
+    marked: dict[int, list[Line]] = {}
+    for number, line in shown.marks:
+        marked.setdefault(number, []).append(line)
+    points = [point for line in (*shown.lines, *(line for _, line in shown.marks)) for point in line.points]
+    crop, spacing = shown_part(clip, points)
+    strip = 76
+    field = fit(crop, spacing, Place(0, 0, 960, 720 - strip))
+    for number, grey in enumerate(_frames(clip.frames, shown), shown.start):
+        canvas = Canvas(960, 720)
+        draw_image(canvas, field, grey)
+        draw_lines(canvas, field, [*shown.lines, *marked.get(number, [])])
+        draw_scale_bar(canvas, field, spacing)
+        for words in wrapped(shown.caption, 22, 960 * _MIDDLE, lines=1):
+            canvas.text((480, 720 - strip + 10), words, 22, WHITE, anchor="ma")
+        canvas.text((480, 720 - 10), footer, 15, MUTED, anchor="ms")
+        yield canvas.finished()
+
+
+def _frames(frames: Frames, shown: OverlayClip) -> Iterator[Grey]:
+    return frames.stream(shown.start, min(shown.stop, frames.count))
