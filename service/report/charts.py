@@ -22,11 +22,14 @@ class _Axes:
     height: float
     low: XY
     high: XY
+    downwards: bool = False
+    """Named rows read from the top, as a list does."""
 
     def place(self, x: float, y: float) -> XY:
         """Canvas position of a value, clipped to the plot."""
         across = (x - self.low[0]) / (self.high[0] - self.low[0])
         up = (y - self.low[1]) / (self.high[1] - self.low[1])
+        up = 1 - up if self.downwards else up
         return self.x + min(max(across, 0), 1) * self.width, self.y + (1 - min(max(up, 0), 1)) * self.height
 
 
@@ -49,7 +52,7 @@ def draw_chart(canvas: Canvas, chart: Chart, place: Place) -> None:
     legend = [one for one in chart.series if one.label]
     top = 34 if legend else 10
     low, high = _range(chart)
-    axes = _Axes(x + left, y + top, max(width - left - 16, 40), max(height - top - 56, 40), low, high)
+    axes = _Axes(x + left, y + top, max(width - left - 16, 40), max(height - top - 56, 40), low, high, bool(rows))
     _grid(canvas, chart, axes)
     for index, series in enumerate(chart.series):
         _DRAW.get(series.kind, _line)(canvas, axes, series, _colour(series, index))
@@ -71,6 +74,7 @@ def _range(chart: Chart) -> tuple[XY, XY]:
     if chart.y_names:
         up = [-0.5, len(chart.y_names) - 0.5]
     x0, x1, y0, y1 = min(across), max(across), min(up), max(up)
+    x0 = 0.0 if 0 < x0 < x1 / 2 else x0  # times and counts begin at nothing
     x1, y1 = x1 if x1 > x0 else x0 + 1, y1 if y1 > y0 else y0 + 1
     air = 0.0 if chart.y_names else (y1 - y0) * 0.06
     return (x0, y0 - (air if y0 else 0)), (x1, y1 + air)

@@ -15,7 +15,7 @@ from service.report.charts import draw_chart
 from service.report.figures import draw_heat_map, draw_image, draw_lines, draw_scale_bar, fit
 
 WIDTH, HEIGHT = 1280, 1024
-_STRIP = 236
+_STRIP = 252
 """Height of the caption under an overlay."""
 _MIDDLE = 0.66
 """Share of the width that captions may use: the corners belong to the viewer."""
@@ -58,17 +58,17 @@ def _draw_caption(canvas: Canvas, caption: Caption) -> None:
     width, middle, y = WIDTH * _MIDDLE, WIDTH / 2, HEIGHT - _STRIP + 14.0
     bottom = HEIGHT - 34
     blocks = (
-        [(line, 32, WHITE, True) for line in wrapped(caption.title, 32, width, bold=True, lines=1)]
-        + [(line, 25, WHITE, False) for text in caption.values for line in wrapped(text, 25, width, lines=2)]
-        + [(line, 21, MUTED, False) for text in caption.comparison for line in wrapped(text, 21, width, lines=2)]
-        + [(line, 21, AMBER, False) for text in caption.flags for line in wrapped(text, 21, width, lines=2)]
+        [(line, 31, WHITE, True) for line in wrapped(caption.title, 31, width, bold=True, lines=1)]
+        + [(line, 24, WHITE, False) for text in caption.values for line in wrapped(text, 24, width, lines=2)]
+        + [(line, 20, AMBER, False) for text in caption.flags for line in wrapped(text, 20, width, lines=2)]
+        + [(line, 20, MUTED, False) for text in caption.comparison for line in wrapped(text, 20, width, lines=2)]
     )
     for words, size, colour, bold in blocks:
         if y + size * 1.25 > bottom:
             canvas.text((middle, y), "… more in the structured report", 19, AMBER, anchor="ma")
             break
         canvas.text((middle, y), words, size, colour, bold=bold, anchor="ma")
-        y += size * 1.32
+        y += size * 1.27
     canvas.text((middle, HEIGHT - 10), caption.footer, 17, MUTED, anchor="ms")
 
 
