@@ -57,7 +57,7 @@ def secondary_captures(content: Content, headers: Mapping[str, Dataset], making:
 
 
 def _still(shown: Shown, source: Dataset, making: Making, number: int) -> ReportObject:
-    made = _named(shown.key, shown.title, shown.picture.tobytes(), source, making, number)
+    made = _named(shown, shown.picture.tobytes(), source, making, number)
     Image.fromarray(shown.picture).save(making.folder / made.png)
     if (kept := _unchanged(made, making)) is not None:
         return kept
@@ -67,22 +67,22 @@ def _still(shown: Shown, source: Dataset, making: Making, number: int) -> Report
     return made
 
 
-def _named(key: str, title: str, pixels: bytes, source: Dataset, making: Making, number: int) -> ReportObject:
+def _named(shown: Shown | ShownClip, pixels: bytes, source: Dataset, making: Making, number: int) -> ReportObject:
     """What the object is called, decided by what it shows."""
     study, root = str(source.StudyInstanceUID), making.plan.uid_root
-    uid = derived_uid("sc", study, key, VERSION, hashlib.sha256(pixels).hexdigest(), root=root)
-    series = "sc-clip" if "|clip|" in key else "sc"
+    uid = derived_uid("sc", study, shown.key, VERSION, hashlib.sha256(pixels).hexdigest(), root=root)
+    series = "sc-clip" if isinstance(shown, ShownClip) else "sc"
     return ReportObject(
         sop_instance_uid=uid,
         sop_class_uid=_SC,
         series_instance_uid=derived_uid("series", study, series, root=root),
         transfer_syntax_uid=ExplicitVRLittleEndian,
         role="sc",
-        key=key,
+        key=shown.key,
         instance_number=making.moment.generation * _PER_GENERATION + number,
         file=f"{uid}.dcm",
         png=f"{uid}.png",
-        title=title,
+        title=shown.title,
     )
 
 
@@ -156,7 +156,7 @@ def _cine(shown: ShownClip, source: Dataset, making: Making, number: int) -> Rep
         if not coded:
             first = picture
         coded.append(simplejpeg.encode_jpeg(np.ascontiguousarray(picture), quality=_QUALITY, colorsubsampling="422"))
-    made = _named(shown.key, shown.title, b"".join(coded), source, making, number)
+    made = _named(shown, b"".join(coded), source, making, number)
     made = replace(made, sop_class_uid=_SC_TRUE_COLOUR, transfer_syntax_uid=JPEGBaseline8Bit)
     Image.fromarray(first).save(making.folder / made.png)
     if (kept := _unchanged(made, making)) is not None:
