@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from service.errors import Unanalysable
+from service.report.secondary_capture import secondary_captures
 from service.report.source import header
 from service.report.structured_report import structured_reports
 from service.report.values import Content, Making, ReportObject
@@ -31,4 +32,7 @@ def reports(content: Content, files: Mapping[str, Path], making: Making) -> tupl
     with warnings.catch_warnings():
         # highdicom warns of odd names and quotes them; a patient's name must not reach a log.
         warnings.simplefilter("ignore", UserWarning)
-        return tuple(structured_reports(content, headers, making))
+        made = structured_reports(content, headers, making)
+        if making.plan.secondary_capture:
+            made += secondary_captures(content, headers, making)
+        return tuple(made)

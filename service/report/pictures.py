@@ -16,6 +16,7 @@ from plugins.contract import (
     Page,
     Result,
     Scope,
+    Side,
 )
 from service.report.canvas import Picture
 from service.report.captions import of_finding, of_refusal, place
@@ -32,6 +33,7 @@ class Shown:
     title: str
     image: FrameRef
     picture: Picture
+    side: Side = Side.UNKNOWN
 
 
 def footer(result: Result | None, making: Making) -> str:
@@ -66,12 +68,12 @@ def _of_result(result: Result, clips: Mapping[str, Clip], making: Making) -> Ite
         else:
             lines, caption = outcome.lines, of_refusal(result, outcome, below)
         drawn = overlay(clip, outcome.image.frame, lines, caption)
-        yield Shown(f"sc|{about}|overlay|{number}", caption.title, outcome.image, drawn)
+        yield Shown(f"sc|{about}|overlay|{number}", caption.title, outcome.image, drawn, result.acquisition.side)
     sheets = [(sheet, outcome.image) for outcome in result.outcomes for sheet in outcome.pages]
     for number, (sheet, image) in enumerate(sheets, 1):
         at = image or _anchor(sheet, ()) or FrameRef(result.acquisition.clips[0].sop_instance_uid)
         drawn = page(sheet, lambda ref: clips.get(ref.sop_instance_uid), below)
-        yield Shown(f"sc|{about}|page|{number}", sheet.title, at, drawn)
+        yield Shown(f"sc|{about}|page|{number}", sheet.title, at, drawn, result.acquisition.side)
 
 
 def _to_draw(result: Result) -> Iterator[tuple[Finding | NotAssessable, Finding | None]]:
@@ -105,6 +107,7 @@ class ShownClip:
     title: str
     clip: Clip
     wanted: OverlayClip
+    side: Side = Side.UNKNOWN
 
 
 def overlay_clips(content: Content) -> Iterator[ShownClip]:
@@ -115,4 +118,10 @@ def overlay_clips(content: Content) -> Iterator[ShownClip]:
         for number, shown in enumerate(found, 1):
             clip = clips.get(shown.image.sop_instance_uid)
             if clip is not None and shown.start < min(shown.stop, clip.frames.count):
-                yield ShownClip(f"sc|{_about(result)}|clip|{number}", place(result.acquisition), clip, shown)
+                yield ShownClip(
+                    f"sc|{_about(result)}|clip|{number}",
+                    place(result.acquisition),
+                    clip,
+                    shown,
+                    result.acquisition.side,
+                )

@@ -19,7 +19,7 @@ from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 
-from plugins.contract import Clip, FrameRef, OverlayClip
+from plugins.contract import Clip, OverlayClip, Side
 from service.report.canvas import Picture
 from service.report.identity import derived_uid
 from service.report.pictures import Shown, ShownClip, footer, overlay_clips, pictures
@@ -33,6 +33,7 @@ _SC_TRUE_COLOUR = "1.2.840.10008.5.1.4.1.1.7.4"
 _MOST_FRAMES = 900
 """Half a minute at 30 a second; a longer clip is cut, and its caption says so."""
 _QUALITY = 90
+_SIDES = {Side.LEFT: "L", Side.RIGHT: "R", Side.MIDLINE: "U"}
 _PER_GENERATION = 1000
 """Instance numbers of one generation: what a later one adds comes after all of the earlier."""
 
@@ -62,7 +63,7 @@ def _still(shown: Shown, source: Dataset, making: Making, number: int) -> Report
     if (kept := _unchanged(made, making)) is not None:
         return kept
     dataset = _capture(made, source, shown.picture, SERIES_NUMBER)
-    _complete(dataset, source, shown.image, shown.title, making)
+    _complete(dataset, source, shown, shown.image.frame, making)
     dataset.save_as(making.folder / made.file, enforce_file_format=True)
     return made
 
@@ -117,7 +118,7 @@ def _capture(made: ReportObject, source: Dataset, picture: Picture, series_numbe
     return dataset
 
 
-def _complete(dataset: Dataset, source: Dataset, image: FrameRef, title: str, making: Making) -> None:
+def _complete(dataset: Dataset, source: Dataset, shown: Shown | ShownClip, frame: int, making: Making) -> None:
     """What a capture needs to be found and believed: source image, derivation, marks of burned-in text."""
     research = " (research)" if making.plan.content_qualification == "RESEARCH" else ""
     dataset.SeriesDescription = f"{NAME} overlays{research}"
@@ -126,17 +127,21 @@ def _complete(dataset: Dataset, source: Dataset, image: FrameRef, title: str, ma
     dataset.BurnedInAnnotation = "YES"
     dataset.RecognizableVisualFeatures = "NO"
     dataset.DerivationDescription = "Source image with outline and caption drawn over it"
-    dataset.ImageComments = title[:1024]
+    dataset.ImageComments = shown.title[:1024]
     item = Dataset()
     item.ReferencedSOPClassUID = source.SOPClassUID
     item.ReferencedSOPInstanceUID = source.SOPInstanceUID
     if int(source.get("NumberOfFrames") or 1) > 1:
-        item.ReferencedFrameNumber = image.frame + 1
+        item.ReferencedFrameNumber = frame + 1
     purpose = Dataset()
     purpose.CodeValue, purpose.CodingSchemeDesignator = "121322", "DCM"
     purpose.CodeMeaning = "Source of Image Processing Operation"
     item.PurposeOfReferenceCodeSequence = DicomSequence([purpose])
     dataset.SourceImageSequence = DicomSequence([item])
+    if shown.side in _SIDES:  # of the image: the series may hold both sides
+        dataset.ImageLaterality = _SIDES[shown.side]
+    else:
+        dataset.Laterality = ""  # Type 2C, and truly unknown
     if "LossyImageCompression" not in dataset and str(source.get("LossyImageCompression", "")) == "01":
         for keyword in ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"):
             if keyword in source:
@@ -163,7 +168,7 @@ def _cine(shown: ShownClip, source: Dataset, making: Making, number: int) -> Rep
         return kept
     dataset = _capture(made, source, first, CLIP_SERIES_NUMBER)
     _into_cine(dataset, coded, first.size, _frame_time_ms(clip, cut))
-    _complete(dataset, source, FrameRef(clip.sop_instance_uid, cut.start), shown.title, making)
+    _complete(dataset, source, shown, cut.start, making)
     dataset.SeriesDescription = dataset.SeriesDescription.replace("overlays", "overlay clips")
     dataset.save_as(making.folder / made.file, enforce_file_format=True)
     return made
