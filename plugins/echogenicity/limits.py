@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +48,33 @@ class Limits:
     """Ages outside of which the method is known to mislead (Wijntjes 2021)."""
     bmi: tuple[float, float] = (18.5, 30.0)
     """Body mass index that reference groups usually span (proposal)."""
+
+
+def limits_from(given: object) -> Limits:
+    """Limits as they are, or from a mapping of names to numbers, the rest at their defaults.
+
+    Raises
+    ------
+    ValueError
+        For a name that is no limit, or a value that is no number (two numbers for ``bmi``).
+    """
+    if isinstance(given, Limits):
+        return given
+    if not isinstance(given, Mapping):
+        raise ValueError(f"limits must be a table of names and numbers, not {given!r}")
+    known = {each.name for each in fields(Limits)}
+    changed: dict[str, float | tuple[float, ...]] = {}
+    for name, value in given.items():
+        if name not in known:
+            raise ValueError(f"limits: no limit is called {name!r}; there are {', '.join(sorted(known))}")
+        if name == "bmi" and isinstance(value, list | tuple) and len(value) == 2 and all(map(_number, value)):
+            changed[name] = (float(value[0]), float(value[1]))
+        elif name != "bmi" and _number(value):
+            changed[name] = value
+        else:
+            raise ValueError(f"limits: {name} = {value!r} is not a number")
+    return replace(Limits(), **changed)  # type: ignore[arg-type]
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

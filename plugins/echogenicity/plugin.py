@@ -21,7 +21,7 @@ from plugins.echogenicity.average import averaged
 from plugins.echogenicity.backscatter import GainSeries, calibrated_backscatter_db, checked_series
 from plugins.echogenicity.chosen import Chosen, drawn_choice, drawn_region, found_choice
 from plugins.echogenicity.image import ImageValues, measure_image
-from plugins.echogenicity.limits import Limits
+from plugins.echogenicity.limits import Limits, limits_from
 from plugins.echogenicity.measures import MEASURES, measured
 from plugins.echogenicity.muscles import is_muscle
 from plugins.echogenicity.pages import image_page
@@ -41,7 +41,8 @@ class Echogenicity:
     """Gain at which the site takes its muscle images, as it attests; without it there is no backscatter."""
 
     def __post_init__(self) -> None:
-        """Refuse a gain series that no law could be read from."""
+        """Take limits as a table of a settings file has them; refuse limits that are not, and a series without a law."""
+        object.__setattr__(self, "limits", limits_from(self.limits))
         if self.gain_series:
             object.__setattr__(self, "gain_series", checked_series(self.gain_series))
 

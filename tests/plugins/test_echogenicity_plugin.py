@@ -191,3 +191,15 @@ def test_a_clip_without_a_still_moment_is_refused():
     rng = np.random.default_rng(5)
     (outcome,) = analyse(clip(rng.integers(0, 255, (20, *SHAPE), dtype=np.uint8), drawn=()))
     assert outcome.code is ReasonCode.MOTION
+
+
+def test_limits_come_from_a_settings_table():
+    plugin = Echogenicity(limits={"slant_deg": 9.0, "bmi": [17, 35]})
+    assert (plugin.limits.slant_deg, plugin.limits.bmi, plugin.limits.images) == (9.0, (17.0, 35.0), 3)
+    assert Echogenicity(gain_series=[[40, 60], [45, 80], [50, 100]]).gain_series == ((40, 60), (45, 80), (50, 100))
+
+
+@pytest.mark.parametrize("limits", [{"slant": 3}, {"slant_deg": "9"}, {"bmi": 30}, 7, {"images": True}])
+def test_limits_that_are_none_are_refused(limits):
+    with pytest.raises(ValueError, match="limit"):
+        Echogenicity(limits=limits)
