@@ -55,13 +55,15 @@ def limits_from(given: object) -> Limits:
 
     Raises
     ------
+    TypeError
+        When it is neither.
     ValueError
         For a name that is no limit, or a value that is no number (two numbers for ``bmi``).
     """
     if isinstance(given, Limits):
         return given
     if not isinstance(given, Mapping):
-        raise ValueError(f"limits must be a table of names and numbers, not {given!r}")
+        raise TypeError(f"limits must be a table of names and numbers, not {given!r}")
     known = {each.name for each in fields(Limits)}
     changed: dict[str, float | tuple[float, ...]] = {}
     for name, value in given.items():

@@ -41,7 +41,7 @@ class Echogenicity:
     """Gain at which the site takes its muscle images, as it attests; without it there is no backscatter."""
 
     def __post_init__(self) -> None:
-        """Take limits as a table of a settings file has them; refuse limits that are not, and a series without a law."""
+        """Take limits as a settings file has them; refuse what are none, and a gain series without a law."""
         object.__setattr__(self, "limits", limits_from(self.limits))
         if self.gain_series:
             object.__setattr__(self, "gain_series", checked_series(self.gain_series))
