@@ -29,6 +29,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401
 def run(args: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT, then drain and end with 0."""
     settings = settings_of(args)
+    os.umask(0o077)  # what it writes is of patients: for nobody else on this machine
     set_up(settings.logs.level, settings.logs.file)
     if args.role:
         with stopped_by_signals(parent_on_stdin=args.supervised) as stop:
