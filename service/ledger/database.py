@@ -46,6 +46,14 @@ class Database:
         """For migrations."""
         return self._engine
 
+    def revision(self) -> str | None:
+        """Which migration the tables are at; ``None`` before the first."""
+        try:
+            with self._engine.connect() as connection:
+                return str(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar())
+        except (sqlalchemy.exc.OperationalError, sqlalchemy.exc.ProgrammingError):
+            return None  # no tables yet; a database that is away shows at the next call
+
     def close(self) -> None:
         """Give all connections back."""
         self._engine.dispose()

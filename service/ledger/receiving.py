@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from functools import cached_property
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, Executable, bindparam, func, literal, select, union_all, update
 
 from service.ledger.database import Database
 from service.ledger.tables import CURSOR, EVENT, INSTANCE, JOB, RESULT, STUDY
 from service.ledger.values import Instance, JobState, Kept, OpenStudy
 
 _INSTANCE_COLUMNS = [INSTANCE.c[name] for name in Instance.__dataclass_fields__]
-_OF_UID = select(INSTANCE.c.sha256).where(INSTANCE.c.sop_instance_uid == bindparam("uid"))
-_OWN = select(RESULT.c.sop_instance_uid).where(RESULT.c.sop_instance_uid == bindparam("uid"))
+_INSTANCE_FIELDS = tuple(Instance.__dataclass_fields__)
+_RESULT_MARK = ""
+_OF_UID = union_all(
+    select(INSTANCE.c.sha256).where(INSTANCE.c.sop_instance_uid == bindparam("uid")),
+    select(literal(_RESULT_MARK)).select_from(RESULT).where(RESULT.c.sop_instance_uid == bindparam("uid")),
+)
+"""Digests under a UID, and the mark if it is that of a result. Built once: so are all statements of reception."""
+_INSERT_INSTANCE = INSTANCE.insert()
 
 
 class Receiving(Database):
@@ -31,22 +37,21 @@ class Receiving(Database):
         return self.write_together(lambda connection: self._keep(connection, instance))
 
     def _keep(self, connection: Connection, instance: Instance) -> Kept:
-        uid = {"uid": instance.sop_instance_uid}
-        known = connection.execute(_OF_UID, uid).scalars().all()
+        known = connection.execute(_OF_UID, {"uid": instance.sop_instance_uid}).scalars().all()
         if instance.sha256 in known:
             return Kept.DUPLICATE
-        if connection.execute(_OWN, uid).first():
+        if _RESULT_MARK in known:
             return Kept.OWN
-        row = asdict(instance)
+        row = {name: getattr(instance, name) for name in _INSTANCE_FIELDS}
+        connection.execute(_INSERT_INSTANCE, {**row, "conflict": bool(known), "generation": None})
         if known:
-            connection.execute(INSTANCE.insert(), {**row, "conflict": True, "generation": None})
             self._note(connection, instance, "conflict", "same UID as an earlier object, other bytes")
             return Kept.CONFLICT
-        connection.execute(INSTANCE.insert(), {**row, "conflict": False, "generation": None})
-        self._open(connection, instance)
+        connection.execute(self._open_study, {"uid": instance.study_instance_uid, "at": instance.received_at})
         return Kept.NEW
 
-    def _open(self, connection: Connection, instance: Instance) -> None:
+    @cached_property
+    def _open_study(self) -> Executable:
         statement = self.insert(STUDY).values(
             study_instance_uid=bindparam("uid"),
             generation=0,
@@ -54,11 +59,10 @@ class Receiving(Database):
             last_received_at=bindparam("at"),
             state="open",
         )
-        statement = statement.on_conflict_do_update(
+        return statement.on_conflict_do_update(
             index_elements=["study_instance_uid"],
             set_={"last_received_at": statement.excluded.last_received_at, "state": "open"},
         )
-        connection.execute(statement, {"uid": instance.study_instance_uid, "at": instance.received_at})
 
     @staticmethod
     def _note(connection: Connection, instance: Instance, kind: str, detail: str) -> None:
@@ -76,7 +80,7 @@ class Receiving(Database):
     def has_instance(self, sop_instance_uid: str) -> bool:
         """Whether an object with this UID is stored, or is a result of ours."""
         with self.reading() as connection:
-            return any(connection.execute(query, {"uid": sop_instance_uid}).first() for query in (_OF_UID, _OWN))
+            return connection.execute(_OF_UID, {"uid": sop_instance_uid}).first() is not None
 
     def open_studies(self) -> tuple[OpenStudy, ...]:
         """Studies with something new, the one that has been quiet longest first."""

@@ -13,6 +13,7 @@ from alembic.migration import MigrationContext
 
 from service.errors import Misconfigured
 from service.ledger import (
+    REVISION,
     Instance,
     Job,
     JobState,
@@ -310,6 +311,7 @@ def test_the_migrations_make_exactly_the_tables_in_code(ledger: Ledger) -> None:
     with ledger.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, METADATA) == []
+        assert context.get_current_revision() == REVISION == ledger.revision()
 
 
 def test_a_ledger_of_a_later_version_is_refused(ledger: Ledger) -> None:
