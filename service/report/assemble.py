@@ -26,12 +26,12 @@ def reports(content: Content, files: Mapping[str, Path], making: Making) -> tupl
     Unanalysable
         There is no image that a report could be about.
     """
-    headers = {uid: header(path) for uid, path in files.items()}
-    if not headers:
+    if not files:
         raise Unanalysable("the study has no image that a report could refer to", remedy="send its images again")
     with warnings.catch_warnings():
-        # highdicom warns of odd names and quotes them; a patient's name must not reach a log.
+        # pydicom and highdicom warn of odd values and quote them; a patient's name must not reach a log.
         warnings.simplefilter("ignore", UserWarning)
+        headers = {uid: header(path) for uid, path in files.items()}
         made = structured_reports(content, headers, making)
         if making.plan.secondary_capture:
             made += secondary_captures(content, headers, making)

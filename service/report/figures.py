@@ -90,8 +90,10 @@ def _ends(canvas: Canvas, points: Sequence[XY], colour: Colour) -> None:
 
 
 def _label(canvas: Canvas, field: Field, points: Sequence[XY], words: str, colour: Colour) -> None:
-    """A label beside the rightmost point, kept inside the field."""
+    """A label beside the middle of a measured length, else beside the rightmost point; kept inside the field."""
     x, y = max(points)
+    if len(points) == 2:
+        x, y = (points[0][0] + points[1][0]) / 2, (points[0][1] + points[1][1]) / 2
     half = width_of(words, 18) + 4
     x = min(x + 8, field.x + field.width - half)
     y = min(max(y, field.y + 14), field.y + field.height - 14)

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from highdicom import sr
@@ -26,6 +26,7 @@ from service.report.source import NAME
 from service.report.units import unit
 
 CONTAINS, HAS_PROPERTIES = sr.RelationshipTypeValues.CONTAINS, sr.RelationshipTypeValues.HAS_PROPERTIES
+_COUNTED = {"{counts}", "{events}", "{pixels}"}
 _FEWEST_POINTS = 8
 """A closed outline of four or five points is taken by one viewer for an editable rectangle, with areas of its own."""
 
@@ -46,8 +47,31 @@ def pseudonym(source: Dataset, secret: bytes) -> str:
     return hmac.new(secret or source.StudyInstanceUID.encode(), who.encode(), hashlib.sha256).hexdigest()
 
 
+def distinct(finding: Finding) -> list[Finding]:
+    """A finding cut so that no part names a concept twice: viewers show names alone, not what modifies them.
+
+    A z-score is one more concept, so that two compared values stand in two parts. What is said besides the numbers
+    stands in the first part.
+    """
+    parts: list[list[Measurement]] = [[]]
+    for one in finding.measurements:
+        free = next((part for part in parts if not _concepts(one) & set().union(*map(_concepts, part))), None)
+        if free is None:
+            parts.append([one])
+        else:
+            free.append(one)
+    first = replace(finding, measurements=tuple(parts[0]))
+    bare = replace(finding, observations=(), events=(), flags=())
+    return [first, *(replace(bare, measurements=tuple(part)) for part in parts[1:])]
+
+
+def _concepts(one: Measurement) -> set[Code]:
+    compared = isinstance(one.comparison, Comparison) and one.comparison.z is not None
+    return {one.code, Z_SCORE} if compared else {one.code}
+
+
 def group(
-    result: Result, finding: Finding, number: int, subjects: Subjects
+    result: Result, finding: Finding, number: int, subjects: Subjects, part: int = 1
 ) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
     """The group of one finding.
 
@@ -55,11 +79,13 @@ def group(
     ----------
     number:
         Of the image within its acquisition, from 1; 0 for the acquisition as a whole.
+    part:
+        Of a finding that :func:`distinct` cut.
     """
     acquisition = result.acquisition
     kind = _kind(acquisition.structure)
     made = sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(result, finding, number, subjects),
+        tracking_identifier=_tracking(result, finding, (number, part), subjects),
         referenced_region=_region(finding, subjects.headers),
         finding_type=concept(codes.PERIPHERAL_NERVE if kind in ("nerve", "root", "trunk") else codes.SKELETAL_MUSCLE),
         finding_category=concept(codes.ANATOMICAL_STRUCTURE),
@@ -87,14 +113,16 @@ def _kind(structure: str | None) -> str:
     return anatomy.structure(structure).kind if structure else "muscle"
 
 
-def _tracking(result: Result, finding: Finding, number: int, subjects: Subjects) -> sr.TrackingIdentifier:
-    acquisition = result.acquisition
+def _tracking(result: Result, finding: Finding, place: tuple[int, int], subjects: Subjects) -> sr.TrackingIdentifier:
+    acquisition, (number, part) = result.acquisition, place
     where = [acquisition.structure or "unknown", acquisition.side.value, acquisition.site or "", acquisition.view.value]
     named = anatomy.structure(where[0]).name if acquisition.structure else "Unknown structure"
     words = [named, acquisition.side.value if acquisition.side is not Side.UNKNOWN else "side unknown"]
     words += [anatomy.site(acquisition.site).name] if acquisition.site else []
     scope = "all images" if finding.scope is Scope.ACQUISITION else f"image {number}"
-    uid = derived_uid("tracking", subjects.pseudonym, *where, result.plugin, finding.scope.value, str(number))
+    more = [f"part {part}"] if part > 1 else []
+    uid = derived_uid("tracking", subjects.pseudonym, *where, result.plugin, finding.scope.value, str(number), *more)
+    scope = ", ".join((scope, *more))
     return sr.TrackingIdentifier(uid, f"{' '.join(words)} / {result.plugin} / {scope}")
 
 
@@ -133,7 +161,6 @@ def _sites(structure: str | None, side: Side, site: str | None) -> list[sr.Findi
 
 def _measurements(measurements: Sequence[Measurement]) -> list[sr.Measurement] | None:
     made: list[sr.Measurement] = []
-    z_told = False
     for one in measurements:
         made.append(
             sr.Measurement(
@@ -145,12 +172,12 @@ def _measurements(measurements: Sequence[Measurement]) -> list[sr.Measurement] |
                 properties=_properties(one),
             )
         )
+        if one.unit in _COUNTED and float(one.value).is_integer():
+            made[-1][0].MeasuredValueSequence[0].NumericValue = str(int(one.value))
         compared = one.comparison
-        if isinstance(compared, Comparison) and compared.z is not None and not z_told:
-            # Viewers do not show nested properties, so the z-score also stands by itself; once, or it would be
-            # unclear whose it is.
+        if isinstance(compared, Comparison) and compared.z is not None:
+            # Viewers do not show nested properties, so the z-score also stands by itself.
             made.append(sr.Measurement(concept(Z_SCORE), float(compared.z), unit("1")))
-            z_told = True
     return made or None
 
 

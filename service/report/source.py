@@ -6,6 +6,7 @@ copy of its header gets empty values where the standard demands an attribute to 
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -37,16 +38,30 @@ _PIXELS = {"PixelData", "FloatPixelData", "DoubleFloatPixelData"}
 
 def header(path: Path) -> Dataset:
     """An image's header as results may build on it: without pixels, with every Type 2 attribute, in UTF-8."""
-    dataset = dcmread(path, stop_before_pixels=True, force=False)
+    dataset = dcmread(path, stop_before_pixels=True, force=True)
+    _name_itself(dataset)
     for keyword in _TYPE_2:
         if keyword not in dataset or dataset[keyword].value is None:
             setattr(dataset, keyword, "")
     if str(dataset.PatientSex) not in _SEXES:
         dataset.PatientSex = ""
-    if not _is_date(str(dataset.PatientBirthDate)):
-        dataset.PatientBirthDate = ""
+    for keyword in ("PatientBirthDate", "StudyDate"):
+        if not _is_date(str(dataset[keyword].value)):
+            setattr(dataset, keyword, "")
+    if not re.fullmatch(r"(\d{2}){0,3}(\.\d{1,6})?", str(dataset.StudyTime)):
+        dataset.StudyTime = ""
+    dataset.decode()  # with its own character set, before it is said to be in ours
     dataset.SpecificCharacterSet = "ISO_IR 192"
     return dataset
+
+
+def _name_itself(dataset: Dataset) -> None:
+    """Some devices name the object in the file's header alone; its modality goes without saying."""
+    for keyword in ("SOPClassUID", "SOPInstanceUID"):
+        if not dataset.get(keyword) and dataset.file_meta.get(f"MediaStorage{keyword}"):
+            setattr(dataset, keyword, dataset.file_meta[f"MediaStorage{keyword}"].value)
+    if not dataset.get("Modality"):
+        dataset.Modality = "US"
 
 
 def _is_date(text: str) -> bool:

@@ -20,7 +20,7 @@ from plugins.contract import Finding, Result, Scope
 from service.report import codes
 from service.report.codes import concept
 from service.report.identity import derived_uid, digest
-from service.report.measurement_groups import Subjects, group, pseudonym
+from service.report.measurement_groups import Subjects, distinct, group, pseudonym
 from service.report.narrative import evaluations
 from service.report.source import NAME, VERSION, freeze, make_ours
 from service.report.values import SR_CLASSES, Content, Making, Plan, ReportObject
@@ -137,9 +137,9 @@ def _report(content: Content, headers: Mapping[str, Dataset], plan: Plan) -> sr.
         title=concept(codes.IMAGING_MEASUREMENT_REPORT),
         referenced_images=[one for one in headers.values() if "Rows" in one],
     )
-    if not groups:  # highdicom insists on a group; a report without any number holds its reasons alone
-        items = report[0].ContentSequence
-        items.remove(next(one for one in items if one.name == concept(codes.IMAGING_MEASUREMENTS)))
+    if not groups:  # highdicom insists on a group, viewers on the container: it stays, empty
+        container = next(one for one in report[0].ContentSequence if one.name == concept(codes.IMAGING_MEASUREMENTS))
+        del container.ContentSequence
     told = evaluations(content, headers)
     if told is not None:
         report[0].ContentSequence.append(told)
@@ -154,7 +154,8 @@ def _groups(results: Sequence[Result], subjects: Subjects) -> list[sr.PlanarROIM
         findings = [one for one in result.outcomes if isinstance(one, Finding)]
         for finding in sorted(findings, key=lambda one: one.scope is not Scope.ACQUISITION):
             number = 0 if finding.scope is Scope.ACQUISITION else numbers[finding.image.sop_instance_uid]
-            groups.append(group(result, finding, number, subjects))
+            parts = distinct(finding)
+            groups += [group(result, one, number, subjects, part) for part, one in enumerate(parts, 1)]
     return groups
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
+import sysconfig
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +17,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
-from plugins.codes import ECHOGENICITY, MEAN, THICKNESS
+from plugins.codes import ECHOGENICITY, MEAN, STANDARD_DEVIATION, THICKNESS
 from plugins.contract import (
     Acquisition,
     Action,
@@ -288,3 +291,92 @@ def test_dsrdump_reads_it(content, tmp_path):
     problems = [line for line in said.stderr.splitlines() if line.startswith(("E:", "F:"))]
     assert problems == []
     assert "Left biceps brachii" in said.stdout
+
+
+def _groups_of(document):
+    return [
+        item
+        for item in _walk(document)
+        if item.get("ValueType") == "CONTAINER" and item.ConceptNameCodeSequence[0].CodeValue == "125007"
+    ]
+
+
+def _names_of(group):
+    numbers = [item for item in group.ContentSequence if item.ValueType == "NUM"]
+    return [item.ConceptNameCodeSequence[0].CodeValue for item in numbers]
+
+
+def test_no_group_names_a_concept_twice(content, cine, tmp_path):
+    """Viewers show a number by its name alone: mean and SD of one concept, or two z-scores, could not be told apart."""
+    mean, thickness = finding(cine).measurements
+    spread = replace(mean, name="sd", value=21.0, derivation=STANDARD_DEVIATION, comparison=None)
+    other = replace(thickness, comparison=mean.comparison)
+    several = finding(cine, measurements=(mean, spread, other))
+    made = replace(content, results=(replace(content.results[0], outcomes=(several,)),))
+    _, document = _sr(made, tmp_path)
+    names = [_names_of(group) for group in _groups_of(document)]
+    assert names == [["110849", "113071"], ["110849", "59089-3", "113071"]]
+    tracking = [item.UID for item in _walk(document) if item.get("ValueType") == "UIDREF" and item.RelationshipType]
+    assert len(set(tracking)) == len(tracking)
+
+
+def test_counts_are_written_as_whole_numbers(content, cine, tmp_path):
+    counted = finding(cine, measurements=(Measurement("count", THICKNESS, 3.0, "{counts}"),))
+    made = replace(content, results=(replace(content.results[0], outcomes=(counted,)),))
+    made_object, _ = _sr(made, tmp_path)
+    assert b"3.0" not in (tmp_path / made_object.file).read_bytes().split(b"{counts}")[1]
+
+
+def test_a_report_without_numbers_keeps_the_container_that_viewers_ask_for(content, tmp_path):
+    bare = replace(content, results=(replace(content.results[0], outcomes=content.results[0].outcomes[1:]),))
+    _, document = _sr(bare, tmp_path)
+    containers = [item for item in document.ContentSequence if item.ValueType == "CONTAINER"]
+    assert "Imaging Measurements" in [item.ConceptNameCodeSequence[0].CodeMeaning for item in containers]
+    assert _groups_of(document) == []
+
+
+def test_an_object_named_only_by_its_file_header_is_no_obstacle(content, cine, tmp_path):
+    """A real scanner writes the SOP Instance UID nowhere else, and a character set and dates that do not exist."""
+    odd = dcmread(CINE)
+    del odd.SOPInstanceUID, odd.Modality
+    odd.StudyDate, odd.StudyTime = "", ""
+    path = tmp_path / "odd.dcm"
+    odd.save_as(path)
+    data = path.read_bytes().replace(b"ISO_IR 100", b"ISO_IR    ")
+    path.write_bytes(data)
+    making = Making(Plan(secondary_capture=False), Moment(NOW, 1), tmp_path)
+    (made,) = reports(content, {cine.SOPInstanceUID: path}, making)
+    assert dcmread(tmp_path / made.file).CurrentRequestedProcedureEvidenceSequence
+
+
+@pytest.mark.acceptance
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools is not installed")
+def test_dciodvfy_finds_no_error_in_a_report_without_numbers(content, tmp_path):
+    bare = replace(content, results=(replace(content.results[0], outcomes=content.results[0].outcomes[1:]),))
+    made, _ = _sr(bare, tmp_path)
+    said = subprocess.run(["dciodvfy", str(tmp_path / made.file)], capture_output=True, text=True, check=False).stderr
+    lines = [line for line in said.splitlines() if line.startswith(("Error", "Warning"))]
+    assert [line for line in lines if not any(known in line for known in ALLOWED)] == []
+
+
+READER = shutil.which("tid1500reader", path=f"{sysconfig.get_path('scripts')}:{os.environ.get('PATH', '')}")
+
+
+@pytest.mark.acceptance
+@pytest.mark.skipif(READER is None, reason="dcmqi is not installed")
+def test_dcmqi_reads_every_number_and_its_comparison(content, tmp_path):
+    """A reader by other people gets back what was measured, with z-score and limit as properties."""
+    made, _ = _sr(content, tmp_path)
+    out = tmp_path / "read.json"
+    command = [READER, "--inputDICOM", str(tmp_path / made.file), "--outputMetadata", str(out)]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stderr
+    (group,) = json.loads(out.read_text())["Measurements"]
+    assert group["FindingSite"]["CodeMeaning"] == "Left biceps brachii"
+    assert group["TrackingIdentifier"].startswith("Biceps brachii left")
+    read = {item["quantity"]["CodeValue"]: item for item in group["measurementItems"]}
+    assert float(read["110849"]["value"]) == 79.2
+    assert read["110849"]["units"]["CodeValue"] == "[arb'U]"
+    told = read["110849"]["measurementNumProperties"]
+    properties = {one["numProperty"]["CodeValue"]: float(one["numPropertyValue"]) for one in told}
+    assert (properties["121416"], properties["371933006"]) == (2.4, 76.0)
