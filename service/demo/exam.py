@@ -1,6 +1,7 @@
 """A simulated exam with known truth: stills of three muscles and a nerve and a fasciculation cine, as DICOM files.
 
-The nerve comes with an ellipse in a presentation state, as sonographers lay one around it.
+The nerve comes with an ellipse and the biceps with a trace in presentation states, as sonographers lay them; the
+tibialis anterior is left to the analysis.
 
 Anatomy is told in the ways that scanners tell it: biceps and median nerve by Primary Anatomic Structure Sequence, the
 tibialis anterior by its Series Description alone. The patient is invented. The same seed gives the same bytes.
@@ -19,7 +20,7 @@ from pydicom.dataset import Dataset
 
 from plugins.images import Box
 from service.demo.exam_files import Shot, derived_uid, shot_dataset
-from service.demo.exam_marks import marks_dataset
+from service.demo.exam_marks import Marked, marks_dataset
 from service.demo.simulator import (
     Cine,
     Drift,
@@ -34,6 +35,8 @@ from service.demo.simulator import (
 )
 from service.demo.simulator.tissue import Places
 
+MARKED = {"median_nerve": "ellipse", "biceps_brachii": "trace"}
+"""What the sonographer has marked, and how."""
 _MUSCLE = Picture()
 _NERVE = Picture(spacing_mm=0.06, box=Box(20, 30, 620, 450))
 
@@ -87,14 +90,17 @@ def write_exam(folder: Path, seed: int) -> Truth:
     """
     folder.mkdir(parents=True, exist_ok=True)
     study = derived_uid(seed, "study")
-    known = []
+    known: list[FileTruth] = []
+    marked: dict[str, list[Marked]] = {}
     for number, shot in enumerate(exam_shots(seed), start=1):
         dataset = shot_dataset(shot, seed, number, study)
         dataset.save_as(folder / shot.file, enforce_file_format=True)
         known.append(_known(shot, dataset))
-        if shot.structure == "median_nerve":
-            marks = marks_dataset(dataset, known[-1].outline, seed)
-            marks.save_as(folder / "median_wrist_marks.dcm", enforce_file_format=True)
+        how = None if shot.cine else MARKED.get(shot.structure)
+        if how:
+            marked.setdefault(f"{shot.structure}_{shot.side}", []).append(Marked(dataset, known[-1].outline, how))
+    for name, images in marked.items():
+        marks_dataset(images, seed, f"marks {name}").save_as(folder / f"marks_{name}.dcm", enforce_file_format=True)
     truth = Truth(study, "NMUS-DEMO", seed, tuple(known))
     (folder / "truth.json").write_text(json.dumps(asdict(truth), indent=1) + "\n", encoding="utf-8")
     return truth

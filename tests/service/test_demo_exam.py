@@ -23,7 +23,11 @@ def exam(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Truth]:
 def test_exam_is_whole(exam: tuple[Path, Truth]) -> None:
     folder, truth = exam
     images = {known.file for known in truth.files}
-    assert {path.name for path in folder.glob("*.dcm")} == images | {"median_wrist_marks.dcm"}
+    assert {path.name for path in folder.glob("*.dcm")} == images | {
+        "marks_median_nerve_left.dcm",
+        "marks_biceps_brachii_left.dcm",
+        "marks_biceps_brachii_right.dcm",
+    }
     assert json.loads((folder / "truth.json").read_text())["study_instance_uid"] == truth.study_instance_uid
 
 
@@ -83,10 +87,22 @@ def test_same_seed_gives_the_same_bytes_and_another_does_not(exam: tuple[Path, T
 def test_the_sonographers_ellipse_lies_near_the_nerve(exam: tuple[Path, Truth]) -> None:
     folder, truth = exam
     known = next(known for known in truth.files if known.structure == "median_nerve")
-    marks = pydicom.dcmread(folder / "median_wrist_marks.dcm")
+    marks = pydicom.dcmread(folder / "marks_median_nerve_left.dcm")
     (graphic,) = marks.GraphicAnnotationSequence[0].GraphicObjectSequence
     ends = np.array(graphic.GraphicData).reshape(4, 2)
     points = np.array(known.outline)
     assert graphic.GraphicType == "ELLIPSE"
     assert ends.mean(axis=0) == pytest.approx((points.max(axis=0) + points.min(axis=0)) / 2, abs=4)
     assert np.ptp(ends, axis=0) == pytest.approx(np.ptp(points, axis=0), rel=0.2)
+
+
+def test_the_trace_stays_inside_the_muscle(exam: tuple[Path, Truth]) -> None:
+    folder, truth = exam
+    marks = pydicom.dcmread(folder / "marks_biceps_brachii_right.dcm")
+    assert len(marks.GraphicAnnotationSequence) == 3
+    for annotation in marks.GraphicAnnotationSequence:
+        uid = annotation.ReferencedImageSequence[0].ReferencedSOPInstanceUID
+        outline = np.array(next(known for known in truth.files if known.sop_instance_uid == uid).outline, np.float32)
+        points = np.array(annotation.GraphicObjectSequence[0].GraphicData, np.float32).reshape(-1, 2)
+        assert (points[0] == points[-1]).all()
+        assert all(cv2.pointPolygonTest(outline, (float(x), float(y)), False) > 0 for x, y in points)
