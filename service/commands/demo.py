@@ -1,4 +1,4 @@
-"""``nmus demo``: a scanner, the service and a PACS on this machine; what goes in is known, what comes back is checked."""
+"""``nmus demo``: scanner, service and PACS on this machine; what goes in is known, what comes back is checked."""
 
 from __future__ import annotations
 
@@ -104,7 +104,8 @@ def _all_back(web: int, shown: set[str]) -> bool:
     jobs, outbox = status["jobs"], status["outbox"]
     waiting = sum(one["waiting"] for one in outbox)
     ended = jobs["done"] + jobs["failed"] + jobs["dead"]
-    line = f"   {jobs['running']} running, {ended} of 2 studies analysed, {sum(one['sent'] for one in outbox)} objects sent"
+    sent = sum(one["sent"] for one in outbox)
+    line = f"   {jobs['running']} running, {ended} of 2 studies analysed, {sent} objects sent"
     if line not in shown:
         shown.add(line)
         say(line)
