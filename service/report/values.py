@@ -101,3 +101,8 @@ class ReportObject:
     png: str = ""
     """File name of a PNG copy, for people without a viewer."""
     title: str = ""
+
+    def __post_init__(self) -> None:
+        """Plain text only: pydicom's UID is a class of its own, which a child process does not give back."""
+        for name in ("sop_instance_uid", "sop_class_uid", "series_instance_uid", "transfer_syntax_uid"):
+            object.__setattr__(self, name, str(getattr(self, name)))
