@@ -40,7 +40,13 @@ FEATURES = (
     "usual",
     "return",
     "sharp",
-    "rough",
+    "unrest",
+    "bend_short",
+    "bend_middle",
+    "off_base",
+    "together",
+    "texture",
+    "depth_share",
 )
 
 
@@ -59,7 +65,9 @@ class Field:
     """Median over the blocks of the residual speed, shape (times,)."""
     grid: Grid
     valid: npt.NDArray[np.bool_]
-    """Blocks with texture, shape (rows, columns)."""
+    """Blocks with texture that do not lie at the border, shape (rows, columns)."""
+    texture: Floats
+    """How well each block can be followed, shape (rows, columns)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +198,36 @@ def _features(
             float(np.max(around)) / height if around.size else 0.0,
             float(scored.height[peak.time].max() / max(np.percentile(now[field.valid], 90), 1e-3)),
             np.log(unrest + 0.01),
+            *_shape(peak, field, extent),
+            np.log(float(field.texture[peak.row, peak.column]) + 1),
+            peak.row / field.grid.blocks[0],
         ],
         np.float32,
     )
+
+
+def _shape(peak: Peak, field: Field, extent: npt.NDArray[np.bool_]) -> tuple[float, float, float, float]:
+    """How pointed the course is, how far from its resting place the peak lies, and whether the blocks go one way."""
+    moved, rate = field.scored.moved, field.rate_hz
+    trace = moved[:, peak.row, peak.column]
+    here = trace[peak.time]
+    bends = [_bend(trace, peak.time, max(1, round(span * rate))) for span in SPANS_S]
+    reach = round(0.8 * rate)
+    base = np.median(trace[max(0, peak.time - reach) : peak.time + reach + 1], axis=0)
+    lag = max(1, round(SPANS_S[int(field.scored.span[peak.time, peak.row, peak.column])] * rate))
+    low, high = max(0, peak.time - lag), min(len(trace) - 1, peak.time + lag)
+    there = here - 0.5 * (trace[low] + trace[high])
+    off_base = float((here - base) @ there) / max(float(there @ there), 1e-6)
+    ways = (moved[peak.time] - 0.5 * (moved[low] + moved[high]))[extent]
+    sizes = np.hypot(ways[:, 0], ways[:, 1])
+    together = float(np.hypot(*ways.sum(axis=0)) / max(float(sizes.sum()), 1e-6))
+    return bends[0] / max(bends[-1], 1e-3), bends[1] / max(bends[-1], 1e-3), float(np.clip(off_base, -2, 3)), together
+
+
+def _bend(trace: Floats, time: int, lag: int) -> float:
+    """Out and back over one span, as in ``twitch.score``."""
+    low, high = max(0, time - lag), min(len(trace) - 1, time + lag)
+    return float(np.sqrt(max(float((trace[time] - trace[low]) @ (trace[time] - trace[high])), 0.0)))
 
 
 def _flanks(trace: Floats, peak: int, level: float, reach: int) -> tuple[int, int]:

@@ -31,6 +31,8 @@ def field_of(flow: Floats, texture: Floats, times_s: Floats, grid: Grid) -> Fiel
         The working grid.
     """
     valid = texture > TEXTURE
+    # at the border tissue comes in and goes out: what moves there cannot be told
+    valid[[0, -1]] = valid[:, [0, -1]] = False
     flat = flow.reshape(len(flow), -1, 2)
     fit = without_affine(flat, valid.ravel().astype(np.float32), grid)
     step = float(np.median(np.diff(times_s)))
@@ -44,4 +46,4 @@ def field_of(flow: Floats, texture: Floats, times_s: Floats, grid: Grid) -> Fiel
     speed = np.median(np.hypot(*(fit.residual[:, valid.ravel()] * unit).transpose(2, 0, 1)), axis=1)
     unrest = np.interp(even, times_s[1:], speed / gap).astype(np.float32)
     probe = np.interp(even, times_s[1:], pushed).astype(np.float32)
-    return Field(even, 1 / step, score(path, 1 / step, grid), shift, probe, unrest, grid, valid)
+    return Field(even, 1 / step, score(path, 1 / step, grid), shift, probe, unrest, grid, valid, texture)

@@ -16,8 +16,8 @@ from scipy import ndimage
 
 from plugins.fasciculation.grid import Floats, Grid
 
-SPANS_S = (0.07, 0.11, 0.17, 0.25, 0.36)
-"""Half lengths of a twitch that are tried: durations from 0.1 to 0.7 s (M-mode: 0.1 to 0.5 s)."""
+SPANS_S = (0.07, 0.11, 0.17, 0.25)
+"""Half lengths of a twitch that are tried: durations from 0.1 to 0.5 s, as M-mode shows them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,9 @@ class Score:
     span: npt.NDArray[np.uint8]
     """Index of the best span, same shape."""
     noise: Floats
-    """Robust SD of the smallest span's bend, shape (rows, columns), mm."""
+    """Median over time of the largest span's bend, shape (rows, columns), mm."""
+    moved: Floats
+    """The path itself, smoothed, shape (times, rows, columns, 2), mm."""
 
 
 def score(path: Floats, rate_hz: float, grid: Grid) -> Score:
@@ -62,7 +64,7 @@ def score(path: Floats, rate_hz: float, grid: Grid) -> Score:
         np.maximum(best[part], height, out=best[part])
         bend = np.sqrt(np.maximum(np.abs(both), 0))
         noise = np.maximum(noise, np.median(bend, axis=0))
-    return Score(best, which, noise)
+    return Score(best, which, noise, moved)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,25 +49,28 @@ def scene(kind: str, seed: int, duration_s: float = 20.0, per_minute: float = 20
     tissue = _tissue(rng, picture)
     motions: list[Motion] = [*_twitches(rng, tissue, duration_s, per_minute)]
     motions += [motion for make in _DISTURBANCES[kind] for motion in make(rng, picture, duration_s)]
+    if wide:
+        motions += _always(rng, picture)
     return Cine(
         tissue=tissue,
         picture=picture,
         motions=tuple(motions),
-        frame_rate_hz=float(rng.choice([20, 25, 30, 40, 50])) if wide else 25.0,
+        frame_rate_hz=float(rng.choice([20, 25, 25, 30, 30, 40, 50])) if wide else 25.0,
         duration_s=duration_s,
         faults=_faults(rng) if wide else Faults(jpeg_quality=90),
         seed=seed,
+        pitch_mm=0.22,
     )
 
 
 def _picture(rng: Random) -> Picture:
-    """Depth 30 to 50 mm on 360 to 420 rows, with or without black around."""
-    side = int(rng.integers(360, 421))
-    wide = int(rng.integers(360, 561))
+    """Depth 24 to 42 mm on 300 to 380 rows, with black around."""
+    side = int(rng.integers(300, 381))
+    wide = int(rng.integers(320, 441))
     left, top = int(rng.integers(0, 640 - wide)), int(rng.integers(0, 480 - side))
     return Picture(
         box=Box(left, top, left + wide, top + side),
-        spacing_mm=float(rng.uniform(0.08, 0.12)),
+        spacing_mm=float(rng.uniform(0.08, 0.11)),
         reference_db=float(rng.uniform(-42, -32)),
         dynamic_range_db=float(rng.uniform(55, 70)),
     )
@@ -145,12 +148,30 @@ def _twitches(
 def _faults(rng: Random) -> Faults:
     """Noise, smoothing over time, JPEG, and now and then a lost or doubled frame."""
     return Faults(
-        noise=float(rng.uniform(0.003, 0.015)),
+        noise=float(np.exp(rng.uniform(np.log(0.004), np.log(0.06)))),
         persistence=float(rng.choice([0.0, 0.0, 0.2, 0.4])),
         lost_share=float(rng.choice([0.0, 0.0, 0.01])),
         doubled_share=float(rng.choice([0.0, 0.0, 0.05])),
         jpeg_quality=int(rng.choice([75, 85, 90, 95])),
     )
+
+
+def _always(rng: Random, picture: Picture) -> list[Motion]:
+    """What every limb under a hand-held probe does: it pulses a little all over, and the hand is never quite still."""
+    away = (float(rng.uniform(0, 1) * picture.width_mm), float(rng.uniform(0.5, 1.3) * picture.depth_mm))
+    beat = Pulse(
+        away,
+        float(rng.uniform(0.8, 1.6)),
+        float(rng.uniform(0.01, 0.04)),
+        15.0,
+        1.5,
+        0.04,
+        seed=int(rng.integers(1 << 30)),
+    )
+    return [
+        beat,
+        Drift(float(rng.uniform(0.02, 0.1)), 0.001, float(rng.uniform(0.02, 0.08)), seed=int(rng.integers(1 << 30))),
+    ]
 
 
 def _drift(rng: Random, picture: Picture, duration_s: float) -> list[Motion]:
