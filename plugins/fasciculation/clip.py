@@ -16,7 +16,7 @@ from plugins.fasciculation.judge import Verdict, verdicts
 from plugins.fasciculation.motion import Stretch, moving, stretches
 from plugins.fasciculation.stretch import field_of
 
-WINDOW_S = 30.0
+WINDOW_S = 20.0
 """Judged at once; statistics of noise and pulsation are taken over this long."""
 OVERLAP_S = 2.0
 """Windows overlap by this much, so that an event on the seam is seen whole by one of them."""

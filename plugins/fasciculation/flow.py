@@ -1,4 +1,4 @@
-"""Displacement of every block from one frame to the next: Lucas and Kanade's least squares on two levels.
+"""Displacement of every block from one frame to the next: Lucas and Kanade's least squares, on two levels if need be.
 
 Of the methods compared on the same clips (see README.md) this one had the least bias at the sub-pixel motions of a
 twitch: dense inverse search gave back 0.3 of a motion of half a pixel, sparse pyramidal Lucas-Kanade 0.6 to 0.8.
@@ -20,6 +20,10 @@ _BLUR = 0.8
 """SD of the smoothing before differentiation, in working pixels."""
 _STIFF = 1.0
 """Added to the structure tensor (grey levels squared): a block without texture does not move."""
+_FAR = 0.45
+"""Root mean square change over gradient, in working pixels, from which one linear step may not reach."""
+_FAR_SHARE = 0.01
+"""Share of the blocks that must have moved so far before the coarse level is worth its time."""
 _SAME = 0.02
 """Mean difference in grey levels under which two frames are the same frame recorded twice."""
 
@@ -33,8 +37,6 @@ class Step:
     """Displacement in working pixels, shape (rows, columns, 2) of blocks; last axis (column, row)."""
     texture: Floats
     """Smaller diagonal element of the structure tensor, shape (rows, columns) of blocks."""
-    change: float
-    """Mean squared difference that the displacement does not explain, over that between the frames."""
 
 
 def steps(frames: Iterable[npt.NDArray[np.uint8]], grid: Grid) -> Iterator[Step]:
@@ -54,12 +56,12 @@ def steps(frames: Iterable[npt.NDArray[np.uint8]], grid: Grid) -> Iterator[Step]
     """
     lucas = _Estimator(grid)
     before: Floats | None = None
-    raw: Floats | None = None
+    raw: npt.NDArray[np.uint8] | None = None
     for index, frame in enumerate(frames):
         small = grid.reduced(frame)
-        if raw is not None and float(np.mean(cv2.absdiff(raw, small))) < _SAME:
+        if raw is not None and cv2.norm(raw, small, cv2.NORM_L1) < _SAME * small.size:
             continue
-        smooth = np.asarray(cv2.GaussianBlur(small, (0, 0), _BLUR), np.float32)
+        smooth = np.asarray(cv2.GaussianBlur(small.astype(np.float32), (5, 5), _BLUR), np.float32)
         if before is not None:
             yield lucas.step(index, before, smooth)
         before, raw = smooth, small
@@ -74,14 +76,14 @@ class _Estimator:
         self.across, self.down = np.meshgrid(np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32))
 
     def step(self, index: int, before: Floats, after: Floats) -> Step:
-        """Coarse estimate first; the fine level is warped by it only where something moved far."""
-        coarse, _ = self._solve(_half(before), _half(after), 0.8)
-        coarse *= 2
-        far = float(np.abs(coarse).max()) > 0.6
-        start = cv2.GaussianBlur(coarse, (3, 3), 0.7) if far else np.zeros_like(coarse)
-        target = self._warped(after, np.asarray(start, np.float32)) if far else after
-        fine, texture = self._solve(before, target, 0.0)
-        return Step(index, np.asarray(start + fine, np.float32), texture, 0.0)
+        """The fine level alone where little moved; else the coarse level first, and the fine one on what it leaves."""
+        fine, texture, unlike = self._solve(before, after)
+        if float(np.mean(unlike > _FAR**2)) < _FAR_SHARE:
+            return Step(index, fine, texture)
+        coarse, _, _ = self._solve(_half(before), _half(after), smooth=0.8)
+        start = np.asarray(cv2.GaussianBlur(2 * coarse, (3, 3), 0.7), np.float32)
+        fine, texture, _ = self._solve(before, self._warped(after, start))
+        return Step(index, start + fine, texture)
 
     def _warped(self, picture: Floats, flow: Floats) -> Floats:
         high, wide = picture.shape
@@ -98,22 +100,28 @@ class _Estimator:
             np.float32,
         )
 
-    def _solve(self, before: Floats, after: Floats, smooth: float) -> tuple[Floats, Floats]:
-        """One least squares step: block sums of gradient products, then a two by two system a block."""
+    def _solve(self, before: Floats, after: Floats, smooth: float = 0.0) -> tuple[Floats, Floats, Floats]:
+        """One least squares step: block sums of gradient products, then a two by two system a block.
+
+        Returns displacement, texture, and the squared change over the squared gradient: about the squared
+        displacement where that is small, and large wherever the pictures no longer match.
+        """
         middle = cv2.addWeighted(before, 0.5, after, 0.5, 0)
         change = cv2.subtract(after, before)
         across = cv2.Sobel(middle, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
         down = cv2.Sobel(middle, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
-        pairs = ((across, across), (down, down), (across, down), (across, change), (down, change))
+        pairs = (
+            (across, across), (down, down), (across, down), (across, change), (down, change), (change, change),
+        )  # fmt: skip
         sums = [cv2.resize(cv2.multiply(a, b), self.size, interpolation=cv2.INTER_AREA) for a, b in pairs]
         if smooth:
             sums = [cv2.GaussianBlur(part, (3, 3), smooth) for part in sums]
-        xx, yy, xy, xt, yt = sums
+        xx, yy, xy, xt, yt, tt = sums
         texture = np.minimum(xx, yy)
         xx, yy = xx + np.float32(_STIFF), yy + np.float32(_STIFF)
         scale = -1 / (xx * yy - xy * xy)
         flow = cv2.merge([(yy * xt - xy * yt) * scale, (xx * yt - xy * xt) * scale])
-        return np.clip(flow, -2.5, 2.5), np.asarray(texture, np.float32)
+        return np.clip(flow, -2.5, 2.5), np.asarray(texture, np.float32), np.asarray(tt / (xx + yy), np.float32)
 
 
 def _half(picture: Floats) -> Floats:

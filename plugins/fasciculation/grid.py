@@ -17,13 +17,13 @@ from plugins.images import Box, Clip, Spacing
 Floats = npt.NDArray[np.float32]
 
 WORK_MM = 0.2
-"""Pixel of the working picture where there is a calibration."""
+"""Wanted pixel of the working picture; the picture is reduced by the nearest whole number, which is quick."""
 BLOCK = 8
-"""Side of a block in working pixels: 1.6 mm, half the width of the narrowest twitch published."""
+"""Side of a block in working pixels: about 1.6 mm, half the width of the narrowest twitch to be found."""
 WORK_SIDE = 240
-"""Longer side of the working picture in pixels where there is no calibration."""
-MAX_SIDE = 360
-"""The working picture is never larger, so that a very wide field does not cost more time than a minute has."""
+"""Wanted longer side of the working picture where there is no calibration."""
+MAX_BLOCKS = 1400
+"""More are not followed: a very wide field must not take longer than a clip lasts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,13 @@ class Grid:
         """Height and width of a block."""
         return self.unit[0] * self.work[0] / self.blocks[0], self.unit[1] * self.work[1] / self.blocks[1]
 
-    def reduced(self, frame: npt.NDArray[np.uint8]) -> Floats:
+    def reduced(self, frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """One frame's tissue box as a working picture."""
         part = frame[self.box.row0 : self.box.row1, self.box.column0 : self.box.column1]
+        if part.shape == self.work:
+            return part
         small = cv2.resize(part, (self.work[1], self.work[0]), interpolation=cv2.INTER_AREA)
-        return np.asarray(small, np.float32)
+        return np.asarray(small, np.uint8)
 
     def centre(self, row: float, column: float) -> tuple[float, float]:
         """Block coordinates (0.5 is the middle of the first block) to a (column, row) point of the picture."""
@@ -72,7 +74,10 @@ class Grid:
 
 
 def grid_of(clip: Clip) -> Grid:
-    """The working grid of a clip: its tissue region where it has one, else the whole picture."""
+    """The working grid of a clip: its tissue region where it has one, else the whole picture.
+
+    The box is cut, evenly on both sides, to whole blocks.
+    """
     rows, columns = clip.frames.shape
     region = clip.tissue
     box = region.box if region else Box(0, 0, columns, rows)
@@ -80,13 +85,16 @@ def grid_of(clip: Clip) -> Grid:
     spacing = region.spacing if region else None
     high, wide = box.row1 - box.row0, box.column1 - box.column0
     if spacing is None:
-        factor = max(1.0, max(high, wide) / WORK_SIDE)
-        work = (round(high / factor), round(wide / factor))
+        down = across = max(1, round(max(high, wide) / WORK_SIDE))
     else:
-        work = (
-            round(high / max(1.0, WORK_MM / spacing.row_mm)),
-            round(wide / max(1.0, WORK_MM / spacing.column_mm)),
-        )
-    shrink = max(1.0, max(work) / MAX_SIDE)
-    work = (max(round(work[0] / shrink), 3 * BLOCK), max(round(work[1] / shrink), 3 * BLOCK))
-    return Grid(box, spacing, work, (work[0] // BLOCK, work[1] // BLOCK))
+        down, across = max(1, round(WORK_MM / spacing.row_mm)), max(1, round(WORK_MM / spacing.column_mm))
+    while (high // (down * BLOCK)) * (wide // (across * BLOCK)) > MAX_BLOCKS:
+        down, across = down + 1, across + 1
+    blocks = high // (down * BLOCK), wide // (across * BLOCK)
+    if min(blocks) < 3:
+        # too small to cut: as it is, with small blocks
+        return Grid(box, spacing, (max(high, 24), max(wide, 24)), (max(3, high // BLOCK), max(3, wide // BLOCK)))
+    top = box.row0 + (high - blocks[0] * BLOCK * down) // 2
+    left = box.column0 + (wide - blocks[1] * BLOCK * across) // 2
+    cut = Box(left, top, left + blocks[1] * BLOCK * across, top + blocks[0] * BLOCK * down)
+    return Grid(cut, spacing, (blocks[0] * BLOCK, blocks[1] * BLOCK), blocks)

@@ -39,7 +39,7 @@ def without_affine(flow: Floats, weight: Floats, grid: Grid, rounds: int = 4) ->
         normal = (trust @ products).reshape(-1, 3, 3) + np.eye(3, dtype=np.float32) * np.float32(1e-3)
         right = np.stack([(trust * flow[..., axis]) @ design for axis in (0, 1)], axis=-1)
         coefficients = np.linalg.solve(normal, right)
-        residual = flow - np.einsum("bk,tka->tba", design, coefficients)
+        residual = np.stack([flow[..., axis] - coefficients[..., axis] @ design.T for axis in (0, 1)], axis=-1)
         if turn < rounds - 1:
             size = np.hypot(residual[..., 0], residual[..., 1])
             sd = np.maximum(_weighted_median(size, weight), 0.004)[:, np.newaxis] / np.float32(1.177)
