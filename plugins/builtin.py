@@ -6,8 +6,8 @@ from plugins.contract import Plugin, Summary
 from plugins.echogenicity import Echogenicity
 from plugins.echogenicity.summary import MuscleExam
 from plugins.exam import Coverage
-from plugins.fasciculation import Fasciculation
+from plugins.fasciculation import Fasciculation, FasciculationExam
 from plugins.nerve_area import NerveArea, NerveSummary
 
 BUILTIN: tuple[Plugin, ...] = (Echogenicity(), NerveArea(), Fasciculation())
-SUMMARIES: tuple[Summary, ...] = (MuscleExam(), NerveSummary(), Coverage())
+SUMMARIES: tuple[Summary, ...] = (MuscleExam(), NerveSummary(), FasciculationExam(), Coverage())

@@ -55,7 +55,9 @@ def load(path: Path) -> ClipData:
     found = candidates(field)
     truth = list(stored["truth"])
     kind, seed, per_minute, duration = stored["meta"]
-    cine = scene(str(kind), int(seed), float(duration), float(per_minute))
+    picture = stored["picture"][0] if "picture" in stored else None
+    plain = str(kind).removeprefix("semi-")
+    cine = scene(plain, int(seed), float(duration), float(per_minute), picture=picture)
     places = [grid.centre(each.row + 0.5, each.column + 0.5) for each in found]
     matched = match(found, places, truth)
     names = []
@@ -104,8 +106,9 @@ def cause(cine, time_s: float, place: tuple[float, float]) -> str:
                 return "contraction pseudotremor"
         elif isinstance(motion, Pulse):
             centre = cine.picture.point(*motion.centre_mm)
-            if np.hypot(place[0] - centre[0], place[1] - centre[1]) * cine.picture.spacing_mm < 3 * motion.reach_mm + 2:
+            far_mm = np.hypot(place[0] - centre[0], place[1] - centre[1]) * cine.picture.spacing_mm
+            if motion.peak_mm > 0.1 and far_mm < 3 * motion.reach_mm + 2:
                 fallback = "arterial pulsation"
-        elif type(motion).__name__ in kind_of and fallback == "noise":
+        elif type(motion).__name__ in kind_of and fallback == "noise" and getattr(motion, "sd_mm", 1) > 0.15:
             fallback = kind_of[type(motion).__name__]
     return fallback

@@ -87,7 +87,7 @@ def twitches(cine: Cine) -> tuple[Twitched, ...]:
 
 def frame_times_s(cine: Cine) -> tuple[float, ...]:
     """Start of every recorded frame, from the first."""
-    return tuple(time for time, _ in _schedule(cine))
+    return tuple(time for time, _ in schedule(cine.seed, cine.duration_s, cine.frame_rate_hz, cine.faults))
 
 
 def frames(cine: Cine) -> Iterator[Grey]:
@@ -100,25 +100,25 @@ def frames(cine: Cine) -> Iterator[Grey]:
     noise = _noise(cine, rng)
     before: Floats | None = None
     shown: Grey | None = None
-    for time_s, copy in _schedule(cine):
+    for time_s, copy in schedule(cine.seed, cine.duration_s, cine.frame_rate_hz, cine.faults):
         if copy and shown is not None:
             yield shown
             continue
         level = _level(cine, points, modes, time_s, next(noise))
         keep = np.float32(cine.faults.persistence)
         before = level if before is None or keep == 0 else keep * before + (1 - keep) * level
-        shown = _recorded(placed(before, cine.picture), cine.faults.jpeg_quality)
+        shown = recorded(placed(before, cine.picture), cine.faults.jpeg_quality)
         yield shown
 
 
-def _schedule(cine: Cine) -> list[tuple[float, bool]]:
+def schedule(seed: int, duration_s: float, frame_rate_hz: float, faults: Faults) -> list[tuple[float, bool]]:
     """(time, is a copy of the frame before) of every frame that is recorded."""
-    count = round(cine.duration_s * cine.frame_rate_hz)
-    draw = np.random.default_rng(cine.seed + 7_919).random((2, count))
-    lost = draw[0] < cine.faults.lost_share
-    copied = draw[1] < cine.faults.doubled_share
+    count = round(duration_s * frame_rate_hz)
+    draw = np.random.default_rng(seed + 7_919).random((2, count))
+    lost = draw[0] < faults.lost_share
+    copied = draw[1] < faults.doubled_share
     lost[0] = copied[0] = False
-    return [(index / cine.frame_rate_hz, bool(copied[index])) for index in range(count) if not lost[index]]
+    return [(index / frame_rate_hz, bool(copied[index])) for index in range(count) if not lost[index]]
 
 
 def _level(cine: Cine, points: Scatterers, modes: list[Mode], time_s: float, noise: Floats) -> Floats:
@@ -151,7 +151,7 @@ def _slice(cine: Cine, points: Scatterers, time_s: float) -> Complexes:
     return np.asarray(points.amplitude * np.cos(angle) + points.ahead * np.sin(angle), np.complex64)
 
 
-def _recorded(frame: Grey, quality: int | None) -> Grey:
+def recorded(frame: Grey, quality: int | None) -> Grey:
     """Through JPEG and back, where the recorder does that."""
     if quality is None:
         return frame

@@ -23,7 +23,15 @@ ASSESSABLE = ("quiet", "drift", "artery", "breathing", "contraction", "tremor", 
 MOVING = ("passive", "active")
 
 
-def scene(kind: str, seed: int, duration_s: float = 20.0, per_minute: float = 20.0, wide: bool = True) -> Cine:
+def scene(
+    kind: str,
+    seed: int,
+    duration_s: float = 20.0,
+    per_minute: float = 20.0,
+    *,
+    wide: bool = True,
+    picture: Picture | None = None,
+) -> Cine:
     """A random scene.
 
     Parameters
@@ -38,6 +46,8 @@ def scene(kind: str, seed: int, duration_s: float = 20.0, per_minute: float = 20
         Mean rate of fasciculations; 0 for a scene without.
     wide:
         Scanner and twitch vary; else 25 frames a second and 0.1 mm pixels.
+    picture:
+        A given picture in place of a random one.
 
     Returns
     -------
@@ -45,7 +55,8 @@ def scene(kind: str, seed: int, duration_s: float = 20.0, per_minute: float = 20
         To be given to ``frames`` and ``twitches``.
     """
     rng = np.random.default_rng([seed, sum(map(ord, kind)), 5])
-    picture = _picture(rng) if wide else Picture()
+    drawn = _picture(rng) if wide else Picture()
+    picture = picture or drawn
     tissue = _tissue(rng, picture)
     motions: list[Motion] = [*_twitches(rng, tissue, duration_s, per_minute)]
     motions += [motion for make in _DISTURBANCES[kind] for motion in make(rng, picture, duration_s)]
