@@ -17,7 +17,6 @@ from service.demo.simulator.cine import Faults, recorded, schedule
 from service.demo.simulator.motion import Motion
 from service.demo.simulator.speckle import Floats
 
-
 _COARSE = 5
 """Motion is smooth: it is computed at every fifth pixel."""
 
