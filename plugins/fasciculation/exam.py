@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from plugins.codes import ABSENT, PRESENT
 from plugins.contract import (
+    Code,
     Comparison,
     Conclusion,
     Earlier,
@@ -138,10 +139,14 @@ def _regions(seen: Sequence[Muscle], enough: int) -> Conclusion:
 def _totals(counted: Sequence[Muscle], positive: Sequence[Muscle]) -> tuple[Measurement, ...]:
     total = sum(muscle.count or 0 for muscle in counted)
     return (
-        Measurement("muscles_with_fasciculations", codes.MUSCLES_WITH, len(positive), "{counts}"),
-        Measurement("muscles_examined", codes.MUSCLES_EXAMINED, len(counted), "{counts}"),
-        Measurement("fasciculations_total", codes.TOTAL_COUNT, total, "{counts}"),
+        _counted_as("muscles_with_fasciculations", codes.MUSCLES_WITH, len(positive), "that reached the criterion"),
+        _counted_as("muscles_examined", codes.MUSCLES_EXAMINED, len(counted), "with a clip that could be judged"),
+        _counted_as("fasciculations_total", codes.TOTAL_COUNT, total, "in all judged muscles together"),
     )
+
+
+def _counted_as(name: str, code: Code, value: int, definition: str) -> Measurement:
+    return Measurement(name, code, float(value), "{counts}", definition=definition)
 
 
 def _judged(protocol: Protocol, seen: Sequence[Muscle], enough: int) -> Conclusion:
