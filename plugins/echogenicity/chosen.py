@@ -22,9 +22,11 @@ from plugins.contract import (
     TissueRegion,
     View,
 )
-from plugins.echogenicity.region import locate
+from plugins.echogenicity.region import Located, locate
 from plugins.outlines import RegionInvalid, area_px, closed, inside_point, outline_of
 
+LEAST_POINTED_CONFIDENCE = 0.5
+"""A candidate that is more likely wrong than right is not taken even when a point lies in it."""
 ENCLOSING = (RegionShape.POLYGON, RegionShape.ELLIPSE, RegionShape.BOX)
 
 
@@ -46,7 +48,8 @@ class Chosen:
     """Centre lines of the aponeuroses, left to right, where known."""
     alternatives: tuple[Outline, ...] = ()
     confidence: float | None = None
-    label: str = ""
+    by_point: bool = False
+    """Whether a person's point, and not the search's own confidence, decided between candidates."""
 
 
 def drawn_region(clip: Clip, acquisition: Acquisition) -> Region | None:
@@ -86,7 +89,6 @@ def drawn_choice(clip: Clip, region: Region, acquisition: Acquisition) -> Chosen
         origin=f"drawn: {region.origin}",
         tissue=tissue,
         muscle=outline if whole else None,
-        label=region.label,
     )
 
 
@@ -122,16 +124,18 @@ def found_choice(
             alternatives=located.alternatives,
             confidence=located.confidence,
         )
-    points = _points_on(clip, frame, acquisition)
-    holding = [other for other in located.alternatives if points and all(inside_point(other, p) for p in points)]
-    if len(holding) == 1:
+    pointed = _pointed_at(located, _points_on(clip, frame, acquisition))
+    if pointed is not None:
+        outline, confidence = pointed
         return Chosen(
             frame=frame,
-            outline=closed(holding[0]),
-            origin=f"point: person; outline found in the image: {located.method}",
+            outline=closed(outline),
+            origin=f"found around a point that a person set: {located.method}",
             tissue=tissue,
-            muscle=closed(holding[0]),
-            alternatives=tuple(other for other in located.alternatives if other is not holding[0]),
+            muscle=closed(outline),
+            alternatives=tuple(other for other in located.alternatives if other != outline),
+            confidence=confidence,
+            by_point=True,
         )
     return NotAssessable(
         ReasonCode.NEEDS_REGION,
@@ -164,6 +168,16 @@ def with_muscle(chosen: Chosen, clip: Clip, grey: Grey, coloured: Mask, acquisit
         deep=located.deep,
         confidence=located.confidence,
     )
+
+
+def _pointed_at(located: Located, points: Sequence[Point]) -> tuple[Outline, float] | None:
+    """The one candidate that holds every point, with its confidence; ``None`` when none, several or a poor one do."""
+    holding = [
+        (outline, confidence)
+        for outline, confidence in zip(located.alternatives, located.alternative_confidences, strict=True)
+        if points and all(inside_point(outline, point) for point in points)
+    ]
+    return holding[0] if len(holding) == 1 and holding[0][1] >= LEAST_POINTED_CONFIDENCE else None
 
 
 def _points_on(clip: Clip, frame: int, acquisition: Acquisition) -> list[Point]:

@@ -106,6 +106,11 @@ FRAME_OF_CINE = Flag(
     Action.WARN,
     "The value was read from the calmest frame of a clip, not from a still image.",
 )
+REGION_BY_POINT = Flag(
+    "region_by_point",
+    Action.WARN,
+    "The outline was found around a point that a person set: look at it before the value is used.",
+)
 NO_BACKSTOP = Flag(
     "no_backstop",
     Action.WARN,

@@ -200,7 +200,7 @@ def test_the_chance_of_many_comparisons_is_told(muscle):
 def test_every_declared_flag_has_its_test_and_its_sentence():
     tested = {
         *IMAGE_CASES, *SET_CASES, *SUBJECT_CASES, *REFUSAL_CASES,
-        "no_backstop", "region_at_fascia", "muscle_cut_off", "background_effect", "many_comparisons",
+        "no_backstop", "region_by_point", "region_at_fascia", "muscle_cut_off", "background_effect", "many_comparisons",
     }  # fmt: skip
     assert {flag.name for flag in flags.ALL} == tested
     assert len({flag.name for flag in flags.ALL}) == len(flags.ALL)
