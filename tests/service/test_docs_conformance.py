@@ -10,10 +10,13 @@ import pynetdicom
 import pytest
 from pydicom.uid import UID
 
+from reference_store.values import Code
 from service import config
 from service.analyse.read_layout import SUPPORTED
 from service.deliver.answers import Fate, of_http, of_status
 from service.receive import identity, listener
+from service.report import codes, secondary_capture, structured_report
+from service.report.values import SR_CLASSES
 
 sys.path.insert(0, str(Path(__file__).parent))
 import markdown_page
@@ -23,7 +26,8 @@ RECEIVE = Path(listener.__file__).parent
 
 
 def rows(heading: str) -> list[dict[str, str]]:
-    return [row.cells for row in markdown_page.rows(TEXT) if row.headings[-1].startswith(heading)]
+    found = [row for row in markdown_page.rows(TEXT) if row.headings[-1].startswith(heading)]
+    return [row.cells for row in found if heading != "8." or "attribute" in row.cells]
 
 
 def test_the_storage_classes_are_those_of_the_listener() -> None:
@@ -93,3 +97,23 @@ def test_the_http_codes_that_mean_later_are_those_of_the_code() -> None:
     (told,) = re.findall(r"HTTP ([^*]*) mean \*later\*", TEXT)
     named = {int(code) for code in re.findall(r"\d{3}", told)} | (set(range(500, 600)) if "5xx" in told else set())
     assert {code for code in range(400, 600) if of_http(code).fate is Fate.LATER} == named
+
+
+def test_the_classes_that_are_sent_are_those_that_are_made() -> None:
+    told = {markdown_page.plain(row["UID"]): row["SOP class"] for row in rows("3.3.1")}
+    made = {*SR_CLASSES.values(), secondary_capture._SC, secondary_capture._SC_TRUE_COLOUR}
+    assert told == {uid: UID(uid).name for uid in made}
+
+
+def test_the_series_numbers_are_those_of_the_code() -> None:
+    told = [row["value"] for row in rows("8.") if row["attribute"] == "Series Number"]
+    assert told == [
+        str(structured_report.SERIES_NUMBER),
+        f"{secondary_capture.SERIES_NUMBER}; overlay clips {secondary_capture.CLIP_SERIES_NUMBER}",
+    ]
+
+
+def test_the_concepts_of_the_documents_are_those_of_the_code() -> None:
+    told = [(markdown_page.plain(row["code"]), row["scheme"], row["meaning"]) for row in rows("8.3")]
+    used = [(one.value, one.scheme, one.meaning) for one in vars(codes).values() if isinstance(one, Code)]
+    assert sorted(told) == sorted(used)
