@@ -109,6 +109,11 @@ def group(
     return made
 
 
+def rounded(value: float) -> float:
+    """Five significant digits: what a pixel grid can tell, and what a viewer's label has room for."""
+    return float(f"{value:.5g}")
+
+
 def _kind(structure: str | None) -> str:
     return anatomy.structure(structure).kind if structure else "muscle"
 
@@ -165,7 +170,7 @@ def _measurements(measurements: Sequence[Measurement]) -> list[sr.Measurement] |
         made.append(
             sr.Measurement(
                 concept(one.code),
-                float(one.value),
+                rounded(one.value),
                 unit(one.unit),
                 derivation=concept(one.derivation) if one.derivation else None,
                 method=concept(one.method) if one.method else None,
@@ -177,7 +182,7 @@ def _measurements(measurements: Sequence[Measurement]) -> list[sr.Measurement] |
         compared = one.comparison
         if isinstance(compared, Comparison) and compared.z is not None:
             # Viewers do not show nested properties, so the z-score also stands by itself.
-            made.append(sr.Measurement(concept(Z_SCORE), float(compared.z), unit("1")))
+            made.append(sr.Measurement(concept(Z_SCORE), rounded(compared.z), unit("1")))
     return made or None
 
 
@@ -216,7 +221,7 @@ def _numbers(own_unit: str, *values: tuple[Code, float | None, str]) -> list[sr.
     return [
         sr.NumContentItem(
             concept(code),
-            float(value),
+            rounded(value),
             unit(given or own_unit),
             relationship_type=HAS_PROPERTIES,
         )

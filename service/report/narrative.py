@@ -51,17 +51,18 @@ def where(result: Result) -> str:
 
 
 def _not_assessed(results: Iterable[Result], headers: Mapping[str, Dataset]) -> Iterable[sr.TextContentItem]:
+    """One text for each reason, inferred from all images that it holds for: a reader wants it once."""
     for result in results:
+        reasons: dict[tuple[str, str, str], list[FrameRef]] = {}
         for outcome in result.outcomes:
-            if not isinstance(outcome, NotAssessable):
-                continue
-            by = f" ({result.plugin})" if result.plugin else ""
-            text = f"{where(result)}{by}: not assessed ({outcome.code}): {outcome.text}. Remedy: {outcome.remedy}."
-            images = (
-                (outcome.image,)
-                if outcome.image
-                else tuple(FrameRef(clip.sop_instance_uid) for clip in result.acquisition.clips)
-            )
+            if isinstance(outcome, NotAssessable):
+                every = [FrameRef(clip.sop_instance_uid) for clip in result.acquisition.clips]
+                images = [outcome.image] if outcome.image else every
+                reasons.setdefault((outcome.code.value, outcome.text, outcome.remedy), []).extend(images)
+        by = f" ({result.plugin})" if result.plugin else ""
+        for (code, said, remedy), images in reasons.items():
+            many = f" in {len(images)} images" if len(images) > 1 else ""
+            text = f"{where(result)}{by}: not assessed{many} ({code}): {said}. Remedy: {remedy}."
             yield _text(codes.NOT_ASSESSED, text, images, headers)
 
 
