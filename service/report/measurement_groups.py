@@ -22,7 +22,7 @@ from reference_store.values import Code
 from service.report import codes
 from service.report.codes import concept
 from service.report.identity import derived_uid
-from service.report.source import NAME
+from service.report.source import NAME, frame_numbers
 from service.report.units import unit
 
 CONTAINS, HAS_PROPERTIES = sr.RelationshipTypeValues.CONTAINS, sr.RelationshipTypeValues.HAS_PROPERTIES
@@ -133,7 +133,7 @@ def _tracking(result: Result, finding: Finding, place: tuple[int, int], subjects
 
 def _region(finding: Finding, headers: Mapping[str, Dataset]) -> sr.ImageRegion:
     source = headers[finding.image.sop_instance_uid]
-    frames = [finding.image.frame + 1] if "NumberOfFrames" in source else None
+    frames = frame_numbers(source, finding.image.frame)
     image = sr.SourceImageForRegion(source.SOPClassUID, source.SOPInstanceUID, frames)
     return sr.ImageRegion(sr.GraphicTypeValues.POLYLINE, np.array(dense(finding.outline)), image)
 
@@ -254,7 +254,7 @@ def _event_frames(finding: Finding, headers: Mapping[str, Dataset]) -> sr.ImageC
     """The frames of accepted events, as one IMAGE reference: event times as TCOORD are shown by no viewer."""
     source = headers[finding.image.sop_instance_uid]
     frames = sorted({event.frame + 1 for event in finding.events if event.accepted})
-    if not frames or "NumberOfFrames" not in source:
+    if not frames or frame_numbers(source, 0) is None:
         return None
     return sr.ImageContentItem(
         concept(codes.EVENT_FRAMES),

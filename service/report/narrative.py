@@ -15,6 +15,7 @@ from reference_store import anatomy
 from reference_store.values import Code
 from service.report import codes
 from service.report.codes import concept
+from service.report.source import frame_numbers
 from service.report.units import unit
 from service.report.values import Content, Unread
 
@@ -97,7 +98,7 @@ def _text(
 
 
 def _image(image: FrameRef, source: Dataset) -> sr.ImageContentItem:
-    frames = [image.frame + 1] if "NumberOfFrames" in source else None
+    frames = frame_numbers(source, image.frame)
     return sr.ImageContentItem(
         concept(codes.SOURCE_IMAGE),
         source.SOPClassUID,

@@ -24,7 +24,7 @@ from service.report.canvas import Picture
 from service.report.identity import derived_uid
 from service.report.pictures import Shown, ShownClip, footer, overlay_clips, pictures
 from service.report.render import overlay_frames
-from service.report.source import NAME, VERSION, freeze, make_ours
+from service.report.source import NAME, VERSION, frame_numbers, freeze, make_ours
 from service.report.values import Content, Making, ReportObject
 
 SERIES_NUMBER, CLIP_SERIES_NUMBER = 9002, 9003
@@ -131,8 +131,8 @@ def _complete(dataset: Dataset, source: Dataset, shown: Shown | ShownClip, frame
     item = Dataset()
     item.ReferencedSOPClassUID = source.SOPClassUID
     item.ReferencedSOPInstanceUID = source.SOPInstanceUID
-    if int(source.get("NumberOfFrames") or 1) > 1:
-        item.ReferencedFrameNumber = frame + 1
+    if (frames := frame_numbers(source, frame)) is not None:
+        item.ReferencedFrameNumber = frames
     purpose = Dataset()
     purpose.CodeValue, purpose.CodingSchemeDesignator = "121322", "DCM"
     purpose.CodeMeaning = "Source of Image Processing Operation"

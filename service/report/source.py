@@ -29,6 +29,8 @@ _TYPE_2 = (
     "StudyTime",
     "ReferringPhysicianName",
 )
+_MULTI_FRAME = frozenset({"1.2.840.10008.5.1.4.1.1.3", "1.2.840.10008.5.1.4.1.1.3.1"})
+"""Ultrasound multi-frame image storage, and the retired one."""
 _SEXES = {"M", "F", "O", ""}
 _NOW_DATES = {"InstanceCreationDate", "ContentDate", "DateOfSecondaryCapture", "SeriesDate", "PresentationCreationDate"}
 _NOW_TIMES = {"InstanceCreationTime", "ContentTime", "TimeOfSecondaryCapture", "SeriesTime", "PresentationCreationTime"}
@@ -62,6 +64,16 @@ def _name_itself(dataset: Dataset) -> None:
             setattr(dataset, keyword, dataset.file_meta[f"MediaStorage{keyword}"].value)
     if not dataset.get("Modality"):
         dataset.Modality = "US"
+
+
+def frame_numbers(source: Dataset, frame: int) -> list[int] | None:
+    """How a reference names a frame, counted from 1; ``None`` for an image that has but one by its nature.
+
+    Some scanners write clips as single-frame objects, and many write a Number of Frames of 1 into real ones.
+    """
+    if source.SOPClassUID in _MULTI_FRAME or int(source.get("NumberOfFrames") or 1) > 1:
+        return [frame + 1]
+    return None
 
 
 def _is_date(text: str) -> bool:
