@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from plugins.contract import Acquisition, Clip, Declined, FrameRef, Line, NotAssessable, ReasonCode, TissueRegion, View
+from plugins.contract import Acquisition, Clip, Declined, FrameRef, Line, NotAssessable, ReasonCode, TissueRegion
 from plugins.images import Box, Grey, Outline, Point, Spacing
 from reference_store import anatomy
 
@@ -60,18 +60,6 @@ def site_problem(acquisition: Acquisition) -> NotAssessable | None:
         f"{structure.name}: the site {acquisition.site!r} is not one of this nerve's sites in the catalogue",
         "name one of: " + ", ".join(sorted(known)),
         image,
-    )
-
-
-def wrong_view(acquisition: Acquisition, clip: Clip) -> NotAssessable | None:
-    """A cross-section cannot be measured in a longitudinal image."""
-    if acquisition.view is not View.LONGITUDINAL:
-        return None
-    return NotAssessable(
-        ReasonCode.WRONG_VIEW,
-        "the image is longitudinal: it shows the nerve's diameter, not its cross-section",
-        "send a transverse image for the area",
-        FrameRef(clip.sop_instance_uid),
     )
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from plugins.contract import Acquisition, Clip, Declined, NotAssessable, Outcome, References
+from plugins.contract import Acquisition, Clip, Declined, NotAssessable, Outcome, References, View
 from plugins.nerve_area import gates
 from plugins.nerve_area.average import averaged
 from plugins.nerve_area.image import Limits, NerveImage, measure
+from plugins.nerve_area.lengthwise import along_the_nerve
 from plugins.nerve_area.seeds import seed_of
 from plugins.nerve_area.suggestion import suggested
+from plugins.nerve_area.sweep import profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,9 @@ class NerveArea:
     """Whether the image alone may give an area, where its confidence reaches ``min_confidence_without_seed``."""
     min_confidence_without_seed: float = 0.9
 
+    noted_calibre_ratio: float = 0.75
+    """A minimum of the diameter below this share of the maxima beside it is pointed out. No limit is published."""
+
     def declines(self, acquisition: Acquisition) -> Declined | None:
         """Not for what is no nerve, or is not named."""
         return gates.declined(acquisition)
@@ -38,21 +43,24 @@ class NerveArea:
         outcomes: list[Outcome] = []
         images: list[NerveImage] = []
         for clip in acquisition.clips:
+            if acquisition.view is View.LONGITUDINAL:
+                outcomes.append(along_the_nerve(clip, acquisition, self.noted_calibre_ratio))
+                continue
             result = self._image(clip, acquisition)
             if isinstance(result, NotAssessable):
                 outcomes.append(result)
-            else:
-                images.append(result)
-                outcomes.append(result.finding())
+                continue
+            images.append(result)
+            outcomes.append(result.finding())
+            swept = profile(result)
+            if swept is not None:
+                outcomes.append(swept)
         if images:
             outcomes.append(averaged(images, acquisition, references))
         return outcomes
 
     def _image(self, clip: Clip, acquisition: Acquisition) -> NerveImage | NotAssessable:
         """One image measured from its seed; without one, a suggestion at most."""
-        wrong = gates.wrong_view(acquisition, clip)
-        if wrong is not None:
-            return wrong
         limits = Limits(self.min_confidence, self.warn_confidence)
         seed = seed_of(clip, acquisition.structure)
         if seed is not None:

@@ -19,12 +19,14 @@ from plugins.outlines import mask_of
 
 CALIPER_VIEWS = ((1.0, 0.0, False), (1.0, 0.0, True), (1.08, 0.10, False), (0.93, -0.10, True))
 """Zoom, turn in radians, mirrored: the views of the seed that are averaged."""
-POINT_HALF_MM = (4.0, 7.0, 12.0)
+POINT_HALF_MM = (5.0, 9.0, 14.0)
 """Half widths of the crops around a point."""
 CALIPER_HALF_PER_LENGTH = (0.9, 1.6, 2.6)
 """Half widths of the crops around a single caliper, per its length: it may be the long or the short axis."""
 GRID_MM = 0.125
 """Sample distance of the map in which the crops around a point are averaged."""
+FITTING = (1.25, 5.0)
+"""Half widths of a crop per half major axis of the nerve in it, that the network was trained on."""
 NEAR_MM = 1.0
 """A piece of nerve this near to the point may be the one that is meant."""
 SMALLEST_MM2 = 0.5
@@ -63,6 +65,11 @@ def from_point(grey: Grey, spacing: Spacing, point_mm: tuple[float, float], half
     frames = tuple(Frame(*point_mm, half, half) for half in half_mm)
     answers = _answers(grey, spacing, frames, caliper=False)
     first = first_stage(answers, frames)
+    if first is not None:
+        shares = [frame.half_u_mm / first[0].major_mm for frame in frames]
+        fits = [index for index, share in enumerate(shares) if FITTING[0] <= share <= FITTING[1]]
+        if 0 < len(fits) < len(frames):
+            first = first_stage(answers[fits], tuple(frames[index] for index in fits)) or first
     if first is None:
         return None
     ellipse, certainty = first

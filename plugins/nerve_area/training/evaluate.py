@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from plugins.images import Spacing
@@ -44,7 +45,7 @@ def scored(trace, truth, spacing, row):
     if trace is None:
         return row | {"answered": False, "dice": 0.0, "area": -1.0}
     mask = mask_of(trace.outline, truth.shape)
-    row |= {"answered": True, "dice": float(dice(mask, truth)), "area": float(mask.sum() / truth.sum() - 1)}
+    row |= {"answered": True, "dice": float(dice(mask, truth)), "area": float(mask.sum() / max(1, truth.sum()) - 1)}
     return row | {"vessel": trace.vessel, "parts": trace.parts, "features": trace.features}
 
 
@@ -76,6 +77,35 @@ def run(cases, repeats=4, seed=0, caliper=(0.10, 0.12, 6.0), point=0.20):
                 trace = tracing.from_point(case.image, spacing, tuple(click.tolist()), tracing.POINT_HALF_MM)
                 spent = time.perf_counter() - start
                 rows.append(scored(trace, truth, spacing, base | {"mode": "point", "s": spent}))
+        rows.extend(elsewhere(case, spacing, rng))
+    return rows
+
+
+def elsewhere(case, spacing, rng, count=2):
+    """Seeds where there is neither nerve nor vessel: every outline is wrong."""
+    nothing = np.zeros(case.image.shape, bool)
+    free = cv2.erode(((case.labels == 0) & (case.image > 8)).astype(np.uint8), np.ones((41, 41)))
+    places = np.argwhere(free)
+    rows = []
+    for k in range(count if len(places) else 0):
+        row, column = places[rng.integers(len(places))]
+        major = np.exp(rng.uniform(np.log(1.5), np.log(5.0)))
+        x, y = float(column * spacing.column_mm), float(row * spacing.row_mm)
+        seed = Ellipse(x, y, major, major * rng.uniform(0.4, 1.0), rng.normal() * 0.4)
+        base = {
+            "case": case.name,
+            "group": case.group,
+            "target": k,
+            "kind": "elsewhere",
+            "seed_dice": 0,
+            "seed_area": 0,
+        }
+        traces = {
+            "caliper": tracing.from_ellipse(case.image, spacing, seed),
+            "point": tracing.from_point(case.image, spacing, (x, y), tracing.POINT_HALF_MM),
+        }
+        for mode, trace in traces.items():
+            rows.append(scored(trace, nothing, spacing, base | {"mode": mode, "s": 0.1}))
     return rows
 
 
@@ -124,6 +154,9 @@ def report(rows):
         loud = [r for r in vessels if r["answered"] and r["vessel"] <= 0.5]
         kept = [r for r in loud if confidence(r["features"], mode) >= 0.3]
         print(f"  vessels {len(vessels)}: outlined {len(loud)}, answered {len(kept)}")
+        others = [r for r in rows if r["mode"] == mode and r["kind"] == "elsewhere"]
+        loud = [r for r in others if r["answered"] and confidence(r["features"], mode) >= 0.3]
+        print(f"  elsewhere {len(others)}: outlined {sum(r['answered'] for r in others)}, answered {len(loud)}")
         print(f"  seconds {np.median([r['s'] for r in rows if r['mode'] == mode]):.3f}")
 
 
