@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy import ndimage
 
 from plugins.images import Outline, Spacing
 from plugins.nerve_area import inference
@@ -20,6 +21,13 @@ MAX_STEP = 2
 """Largest change of the radius between neighbouring angles, in cells of REACH / RADII."""
 ROUNDS = 3
 """The centre is moved to the outline's own centroid this often less one."""
+
+RIM_WEIGHT = 3.0
+"""Gain of a step of one standard deviation of the crop's brightness, beside log odds summed over area.
+
+Chosen on the first development fold; there 2 to 4 lowered the area error and kept Dice, 8 lowered Dice."""
+RIM_SMOOTHING = 0.8
+"""SD in samples of the crop."""
 
 _CELL = REACH / RADII
 _PHI = 2 * np.pi * np.arange(ANGLES) / ANGLES
@@ -98,14 +106,20 @@ class Polar:
         return float(shared / ((mine * weight).sum() + (other * weight).sum()))
 
 
-def searched(answers: FloatImage, frames: Sequence[Frame], seed: Ellipse) -> Polar | None:
-    """The outline around a seed, its centre moved to its own centroid; ``None`` when no nerve surrounds the centre."""
+def searched(answers: FloatImage, frames: Sequence[Frame], seed: Ellipse, crop: FloatImage) -> Polar | None:
+    """The outline around a seed, its centre moved to its own centroid; ``None`` when no nerve surrounds the centre.
+
+    ``crop`` is the first frame's picture, standardised: a step from dark to bright outwards, the inner border of the
+    rim, draws the path.
+    """
+    smooth = ndimage.gaussian_filter(crop, RIM_SMOOTHING)
     polar = None
     centre = seed
     for _ in range(ROUNDS):
         sampled = _sampled(answers, frames, centre)
         log_odds = sampled[:, inference.SEEDED].mean(axis=0).astype(float)
-        path = closed_path(inside_gain(log_odds, _RADIUS), MAX_STEP)
+        gain = inside_gain(log_odds, _RADIUS) + RIM_WEIGHT * _rise(smooth, frames[0], centre)
+        path = closed_path(gain, MAX_STEP)
         radius = (refined(log_odds, path) + 0.5) * _CELL
         polar = Polar(centre, sampled, np.clip(radius, 0, REACH))
         if polar.area_mm2 < 0.1 * seed.area_mm2:
@@ -122,6 +136,15 @@ def _sampled(answers: FloatImage, frames: Sequence[Frame], centre: Ellipse) -> F
         for frame, answer in zip(frames, answers, strict=True)
     ]
     return np.stack(views).astype(np.float32)
+
+
+def _rise(smooth: FloatImage, frame: Frame, centre: Ellipse) -> Array:
+    """How much brighter it becomes just outside each radius, averaged over three angles; 0 at the outermost."""
+    x, y = centre.to_plane(_UNIT_U * centre.major_mm, _UNIT_V * centre.minor_mm)
+    grey = frame.sampled(smooth, x, y, 0.0).astype(float)
+    rise = np.zeros_like(grey)
+    rise[:, 1:-2] = (grey[:, 2:-1] + grey[:, 3:] - grey[:, 1:-2] - grey[:, :-3]) / 2
+    return np.asarray((np.roll(rise, 1, axis=0) + rise + np.roll(rise, -1, axis=0)) / 3)
 
 
 def _recentred(polar: Polar) -> Ellipse:

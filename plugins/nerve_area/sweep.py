@@ -33,7 +33,7 @@ from plugins.nerve_area.image import NerveImage
 from plugins.nerve_area.pages import crop_around
 from plugins.outlines import mask_of
 
-MOST_FRAMES = 160
+MOST_FRAMES = 100
 """A longer clip is followed in every second, third … frame."""
 LEAST_FRAMES = 5
 """Fewer give no profile."""
@@ -102,6 +102,10 @@ def _one_way(clip: Clip, frames: Iterable[int], start: Followed, marked: _Marked
 def _next(grey: Grey, frame: int, last: Followed, seed: Ellipse, marked: _Marked) -> Followed | None:
     """The nerve in the next frame, or ``None`` where it is lost."""
     trace = tracing.from_ellipse(grey, marked.spacing, seed)
+    if trace is not None:
+        # once more from what was found: the network leans on its seed, and the last frame's outline lags behind
+        again = tracing.ellipse_around(trace.outline, grey.shape, marked.spacing)
+        trace = tracing.from_ellipse(grey, marked.spacing, again)
     if trace is None or trace.vessel > 0.5:
         return None
     area = float(mask_of(trace.outline, grey.shape).sum()) * marked.spacing.area_mm2

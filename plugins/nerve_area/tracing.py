@@ -50,8 +50,9 @@ class Trace:
 def from_ellipse(grey: Grey, spacing: Spacing, seed: Ellipse) -> Trace | None:
     """Outline from an ellipse that someone drew or calipers span; ``None`` when nothing like a nerve is there."""
     frames = tuple(_view(seed, *view) for view in CALIPER_VIEWS)
-    answers = _answers(grey, spacing, frames, caliper=True)
-    polar = searched(answers, frames, seed)
+    inputs = _inputs(grey, spacing, frames, caliper=True)
+    answers = inference.logits(inputs)
+    polar = searched(answers, frames, seed, inputs[0, 0])
     if polar is None:
         return None
     outline = polar.outline(spacing, grey.shape)
@@ -63,7 +64,7 @@ def from_ellipse(grey: Grey, spacing: Spacing, seed: Ellipse) -> Trace | None:
 def from_point(grey: Grey, spacing: Spacing, point_mm: tuple[float, float], half_mm: tuple[float, ...]) -> Trace | None:
     """Outline from a point: crops of several sizes find the nerve's ellipse, which then serves as a caliper."""
     frames = tuple(Frame(*point_mm, half, half) for half in half_mm)
-    answers = _answers(grey, spacing, frames, caliper=False)
+    answers = inference.logits(_inputs(grey, spacing, frames, caliper=False))
     first = first_stage(answers, frames)
     if first is not None:
         shares = [frame.half_u_mm / first[0].major_mm for frame in frames]
@@ -116,10 +117,10 @@ def _view(seed: Ellipse, zoom: float, turn: float, mirrored: bool) -> Frame:
     )
 
 
-def _answers(grey: Grey, spacing: Spacing, frames: tuple[Frame, ...], *, caliper: bool) -> FloatImage:
-    """Log odds for every frame, shape (frames, 3, SIDE, SIDE)."""
-    inputs = [planes(f.crop(grey, spacing), caliper, float(np.log(f.half_u_mm / f.half_v_mm))) for f in frames]
-    return inference.logits(np.stack(inputs))
+def _inputs(grey: Grey, spacing: Spacing, frames: tuple[Frame, ...], *, caliper: bool) -> FloatImage:
+    """The network's input planes for every frame, shape (frames, 4, SIDE, SIDE)."""
+    each = [planes(f.crop(grey, spacing), caliper, float(np.log(f.half_u_mm / f.half_v_mm))) for f in frames]
+    return np.stack(each)
 
 
 def _features(polar: Polar, seed: Ellipse) -> dict[str, float]:
