@@ -16,8 +16,10 @@ from plugins.contract import Grey, Mask, Spacing
 from plugins.echogenicity.borders import Borders
 
 LOWEST_COLUMN_PX = 6
-"""Columns in which the region is lower than this have no thirds."""
-PROFILE_STEP_MM = 0.5
+LOWEST_COLUMN_SHARE = 0.5
+"""Columns in which the region is lower than this many pixels, or this share of its tallest column, are left out: at
+the rounded ends of a muscle its border's echo fills them."""
+PROFILE_STEP_MM = 1.0
 BORDER_BLUR_MM = 1.0
 """Left out of thirds and slope at the upper and lower border, where the fasciae's echo reaches in through blur."""
 LARGEST_BLUR_SHARE = 0.15
@@ -49,7 +51,8 @@ def depth_figures(grey: Grey, mask: Mask, used: Mask, spacing: Spacing | None) -
     least-squares line through all those pixels' grey levels over depth.
     """
     height = mask.sum(axis=0)
-    tall = mask & (height >= LOWEST_COLUMN_PX)[np.newaxis]
+    lowest = max(LOWEST_COLUMN_PX, LOWEST_COLUMN_SHARE * float(height.max(initial=0)))
+    tall = mask & (height >= lowest)[np.newaxis]
     order = np.cumsum(mask, axis=0) - 0.5
     blur = LARGEST_BLUR_SHARE * height
     if spacing is not None:

@@ -25,12 +25,51 @@ class Measure:
 
 
 _ALL = (
+    # In the order in which they are shown: what a reader looks for first comes first.
     Measure(
         "echo_intensity_mean",
         codes.ECHOGENICITY,
         GREY,
         "mean of all 8-bit grey levels whose pixel centre lies in the outline, black ones included (ImageJ's rule)",
         codes.MEAN,
+    ),
+    Measure(
+        "muscle_thickness",
+        codes.THICKNESS,
+        "mm",
+        "median distance between the inner edges of superficial and deep fascia over the central 80 % of the width, "
+        "perpendicular to their midline; in cross-section the largest extent along the beam",
+    ),
+    Measure(
+        "cross_sectional_area",
+        codes.AREA,
+        "mm2",
+        "number of pixels in the muscle's outline times the area of one; only where the muscle is wholly seen",
+        method=codes.AREA_OF_CLOSED_IRREGULAR_POLYGON,
+    ),
+    Measure(
+        "subcutaneous_thickness",
+        muscle.FAT_THICKNESS,
+        "mm",
+        "median distance from the skin's surface to the superficial fascia, perpendicular to the fascia, skin included",
+    ),
+    Measure(
+        "pennation_angle",
+        muscle.PENNATION_ANGLE,
+        "deg",
+        "acute angle between the fascicles' direction and the deep aponeurosis",
+    ),
+    Measure(
+        "echo_variation",
+        muscle.ECHO_VARIATION,
+        "%",
+        "EV: standard deviation over mean of the grey levels in the outline, times 100 (Martínez-Payá 2017)",
+    ),
+    Measure(
+        "echo_intensity_slope",
+        muscle.DEPTH_SLOPE,
+        "[arb'U]/cm",
+        "least-squares slope of grey levels over depth in the region, outermost 1 mm left out; negative: darker below",
     ),
     Measure(
         "echo_intensity_sd",
@@ -91,12 +130,6 @@ _ALL = (
         "pixels in the outline that are coloured (marks, text, Doppler); left out of every figure",
     ),
     Measure(
-        "echo_variation",
-        muscle.ECHO_VARIATION,
-        "%",
-        "EV: standard deviation over mean of the grey levels in the outline, times 100 (Martínez-Payá 2017)",
-    ),
-    Measure(
         "image_count",
         muscle.IMAGES_AVERAGED,
         "{counts}",
@@ -121,36 +154,10 @@ _ALL = (
         "mean depth of the outline's pixels below the skin's surface, along the beam",
     ),
     Measure(
-        "muscle_thickness",
-        codes.THICKNESS,
-        "mm",
-        "median distance between the inner edges of superficial and deep fascia over the central 80 % of the width, "
-        "perpendicular to their midline; in cross-section the largest extent along the beam",
-    ),
-    Measure(
-        "subcutaneous_thickness",
-        muscle.FAT_THICKNESS,
-        "mm",
-        "median distance from the skin's surface to the superficial fascia, perpendicular to the fascia, skin included",
-    ),
-    Measure(
-        "cross_sectional_area",
-        codes.AREA,
-        "mm2",
-        "number of pixels in the muscle's outline times the area of one; only where the muscle is wholly seen",
-        method=codes.AREA_OF_CLOSED_IRREGULAR_POLYGON,
-    ),
-    Measure(
         "fascia_slant",
         muscle.FASCIA_SLANT,
         "deg",
         "angle of the superficial fascia to the horizontal of the picture, without sign",
-    ),
-    Measure(
-        "echo_intensity_slope",
-        muscle.DEPTH_SLOPE,
-        "[arb'U]/cm",
-        "least-squares slope of grey levels over depth in the region, outermost 1 mm left out; negative: darker below",
     ),
     Measure(
         "echo_intensity_superficial_third",
@@ -215,12 +222,6 @@ _ALL = (
         muscle.FIBRE_ANGLE,
         "deg",
         "angle at which means along parallel lines differ most, to the horizontal; positive: rising to the right",
-    ),
-    Measure(
-        "pennation_angle",
-        muscle.PENNATION_ANGLE,
-        "deg",
-        "acute angle between the fascicles' direction and the deep aponeurosis",
     ),
     *(
         Measure(

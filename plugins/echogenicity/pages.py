@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from plugins.contract import (
     Acquisition,
@@ -15,7 +16,6 @@ from plugins.contract import (
     Line,
     LineRole,
     Measurement,
-    Observation,
     Outline,
     Page,
     Panel,
@@ -38,19 +38,13 @@ MARGIN_PX = 24
 
 
 def image_page(image: ImageValues, acquisition: Acquisition) -> Page:
-    """One image with its outline, the depth profile of its region, and its values."""
+    """One image with its outline and values, and the depth profile of its region."""
     values = [
         f"{label}: {image.values[name]:.1f} {unit}".rstrip() for name, label, unit in SHOWN if name in image.values
     ]
-    return Page(
-        title=title_of(acquisition),
-        panels=(
-            _picture(image),
-            *_profile_panel((image,)),
-            Panel(title="Values of this image", text=(*values, f"Region {image.chosen.origin}")),
-        ),
-        footer=(*_sentences(image.flags), "Single image, not compared"),
-    )
+    text = (*values, f"Region {image.chosen.origin}", "Single image: not compared")
+    panels = (replace(_picture(image), text=text), *_profile_panel((image,)))
+    return Page(title=title_of(acquisition), panels=panels, footer=_sentences(image.flags))
 
 
 def muscle_page(
@@ -68,9 +62,7 @@ def muscle_page(
             _picture(shown),
             *_profile_panel(images),
             Panel(title="Echo intensity", chart=repeats_chart(images, named["echo_intensity_mean"])),
-            Panel(title="Values", text=tuple(lines)),
-            Panel(title="Comparison", text=comparison_text(named["echo_intensity_mean"])),
-            *_words(finding.observations),
+            Panel(title="Values and comparison", text=_words(lines, named["echo_intensity_mean"], finding)),
         ),
         footer=_sentences(finding.flags),
     )
@@ -122,7 +114,10 @@ def _picture(image: ImageValues) -> Panel:
 
 
 def _profile_panel(images: Sequence[ImageValues]) -> tuple[Panel, ...]:
-    """Mean grey level over depth below the region's upper border, a line for each image."""
+    """Mean grey level over depth below the region's upper border, a line for each image.
+
+    Black is drawn too, so that the axis starts there and small differences look small.
+    """
     series = tuple(
         Series("line", image.depth.profile_mm, image.depth.profile, label=f"image {number}")
         for number, image in enumerate(images, start=1)
@@ -130,14 +125,16 @@ def _profile_panel(images: Sequence[ImageValues]) -> tuple[Panel, ...]:
     )
     if not series:
         return ()
-    chart = Chart("Depth profile", "depth in the region (mm)", "mean grey level", series)
+    deepest = max(each.x[-1] for each in series)
+    black = Series("line", (0.0, deepest), (0.0, 0.0), label="black")
+    chart = Chart("Depth profile", "depth in the region (mm)", "mean grey level", (*series, black))
     return (Panel(title="Depth profile", chart=chart),)
 
 
-def _words(observations: Sequence[Observation]) -> tuple[Panel, ...]:
-    if not observations:
-        return ()
-    return (Panel(title="Features", text=tuple(observation.text for observation in observations)),)
+def _words(values: Sequence[str], echo: Measurement, finding: Finding) -> tuple[str, ...]:
+    """Values, comparison and features as lines of one panel, parted by empty ones."""
+    features = [observation.text for observation in finding.observations]
+    return (*values, "", *comparison_text(echo), *(("", *features) if features else ()))
 
 
 def _value_line(measurement: Measurement, label: str, unit: str) -> str:

@@ -35,6 +35,8 @@ class Echogenicity:
     name: str = "echogenicity"
     version: str = "0.1.0"
     limits: Limits = Limits()
+    image_pages: bool = True
+    """Whether every image gets a page of its own, beside the page of the muscle, where there are several."""
     gain_series: GainSeries = ()
     """(gain in dB, mean grey level of the phantom): the site's phantom at the settings of its muscle preset."""
     gain_db: float | None = None
@@ -73,15 +75,13 @@ class Echogenicity:
 
     def analyse(self, acquisition: Acquisition, references: References) -> Sequence[Outcome]:
         """A finding or a reason for every image, then one finding over all measured images."""
-        outcomes: list[Outcome] = []
-        images: list[ImageValues] = []
-        for clip in acquisition.clips:
-            result = self._image(clip, acquisition)
-            if isinstance(result, NotAssessable):
-                outcomes.append(result)
-            else:
-                images.append(result)
-                outcomes.append(self._finding(result, acquisition))
+        results = [self._image(clip, acquisition) for clip in acquisition.clips]
+        images = [result for result in results if isinstance(result, ImageValues)]
+        paged = self.image_pages and len(images) > 1
+        outcomes: list[Outcome] = [
+            result if isinstance(result, NotAssessable) else self._finding(result, acquisition, paged)
+            for result in results
+        ]
         if images:
             outcomes.append(averaged(images, acquisition, references, self.limits))
         return outcomes
@@ -119,7 +119,7 @@ class Echogenicity:
         level = calibrated_backscatter_db(result.values["echo_intensity_mean"], self.gain_db, self.gain_series)
         return result if level is None else replace(result, values={**result.values, "calibrated_backscatter": level})
 
-    def _finding(self, image: ImageValues, acquisition: Acquisition) -> Finding:
+    def _finding(self, image: ImageValues, acquisition: Acquisition, paged: bool) -> Finding:
         """The finding that speaks of one image; never compared with a reference, which is for the average alone."""
         return Finding(
             image=image.image,
@@ -130,7 +130,7 @@ class Echogenicity:
             confidence=image.chosen.confidence,
             flags=image.flags,
             lines=image.lines,
-            pages=(image_page(image, acquisition),),
+            pages=(image_page(image, acquisition),) if paged else (),
         )
 
 

@@ -158,7 +158,9 @@ def _difference(name: str, left: Measurement | None, right: Measurement | None) 
         definition="average of the left side less average of the right",
         uncertainty=spread,
     )
-    more, less = ("left", "right") if value >= 0 else ("right", "left")
+    if abs(value) < 0.05:
+        return measurement, f"{words.capitalize()}: the same on both sides to one decimal."
+    more, less = ("left", "right") if value > 0 else ("right", "left")
     said = f"{words.capitalize()}: {more} exceeds {less} by {abs(value):.1f} {unit}"
     if spread is None:
         return measurement, f"{said}; how much repeats vary is not known from single images."

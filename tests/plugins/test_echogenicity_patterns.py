@@ -262,6 +262,9 @@ def test_pages_show_outline_profile_repeats_and_band(muscle):
     clips = [muscle.clip(muscle.layers(seed=k), uid=f"1.{k}") for k in range(3)]
     *images, average = muscle.analyse(*clips, references=Banded())
     assert all(len(image.pages) == 1 for image in images)
+    without = muscle.analyse(*clips, plugin=Echogenicity(image_pages=False))
+    assert [len(finding.pages) for finding in without] == [0, 0, 0, 1]
+    assert [len(finding.pages) for finding in muscle.analyse(clips[0])] == [0, 1]
     (page,) = average.pages
     assert len(page.panels) <= 6
     assert page.title == "Biceps brachii, left, longitudinal, mean of 3 images"
