@@ -6,11 +6,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from service.app import ROLES, App
+from service.config import OrthancSource
 from service.logs import event
+from service.receive.intake import Intake
+from service.receive.orthanc import OrthancFeed
 from service.receive.settle import settle
 from service.roles.common import BEAT_S, Beat, guarded
 from service.web.pages import application
@@ -34,14 +38,41 @@ def run(app: App, stop: threading.Event) -> None:
 
     every(settings.service.tick_seconds, "settle", lambda: settle(app.ledger, settings.settle, time.time()))
     every(SWEEP_S, "sweep", app.archive.sweep)
-    every(BEAT_S, "beat", Beat(app, "timers").now)
+    beat = Beat(app, "timers")
+    every(BEAT_S, "beat", beat.now)
+    feeds = [_Polled(_feed(app, source)) for source in settings.orthanc]
+    for source, feed in zip(settings.orthanc, feeds, strict=True):
+        every(source.poll_seconds, f"orthanc {source.name}", feed.tick)
     web = _web(app) if settings.web.enabled else None
     scheduler.start()
-    guarded(Beat(app, "timers").now, "beat")
+    guarded(beat.now, "beat")
     stop.wait()
     scheduler.shutdown(wait=True)
+    for feed in feeds:
+        feed.source.close()
     if web:
         web.stop()
+
+
+@dataclass
+class _Polled:
+    """One Orthanc, reconciled before it is first polled: what came while nobody polled must not be missed."""
+
+    source: OrthancFeed
+    reconciled: bool = False
+
+    def tick(self) -> None:
+        if not self.reconciled:
+            self.source.reconcile()
+            self.reconciled = True
+        self.source.poll()
+
+
+def _feed(app: App, source: OrthancSource) -> OrthancFeed:
+    intake = Intake(app.ledger, app.archive, app.settings.listener.refuse_free_mb)
+    return OrthancFeed(
+        source, intake, app.ledger, maximum_object_bytes=app.settings.listener.maximum_object_mb * 1_000_000
+    )
 
 
 def _web(app: App) -> WebServer:
