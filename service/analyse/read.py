@@ -126,7 +126,7 @@ def _is_ultrasound(dataset: Dataset) -> bool:
 
 def _image(dataset: Dataset, path: Path | str, position: int, limits: Limits) -> Image:
     layout = layout_of(dataset, path, position, limits)
-    frames: Frames = DicomFrames(str(path), layout)
+    frames: Frames = DicomFrames(str(Path(path).absolute()), layout)  # decoded in a child, whose folder is its own
     if layout.transfer_syntax in VIDEO:
         frames = dicom_video(path, layout)
     regions, remarks = tissue_regions(dataset)

@@ -86,7 +86,7 @@ class VideoFrames:
 
 def dicom_video(path: Path | str, layout: Layout) -> VideoFrames:
     """The frames of an MPEG object; the header's size and count are held against the stream when it is decoded."""
-    return VideoFrames(str(path), layout.frames, (layout.rows, layout.columns), layout)
+    return VideoFrames(str(Path(path).absolute()), layout.frames, (layout.rows, layout.columns), layout)
 
 
 def video_file(path: Path) -> tuple[VideoFrames, float | None]:
@@ -109,7 +109,7 @@ def video_file(path: Path) -> tuple[VideoFrames, float | None]:
         capture.release()
     if not count:
         raise _bad("the video holds no frame")
-    return VideoFrames(str(path), count, shape), rate if 0 < rate < 1000 else None
+    return VideoFrames(str(path.absolute()), count, shape), rate if 0 < rate < 1000 else None
 
 
 @contextmanager
