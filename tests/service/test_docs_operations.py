@@ -1,8 +1,10 @@
-"""docs/operations.md: every metric, every log field, and the backup command."""
+"""docs/operations.md: every command with its options, every metric, every log field, and the backup command."""
 
 from __future__ import annotations
 
+import argparse
 import ast
+import importlib
 import re
 import shlex
 import subprocess
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from service import logs
+from service import commands, logs
 from service.ledger import Kept, Ledger, Process, open_ledger
 from service.web.metrics import exposition
 
@@ -26,6 +28,33 @@ def rows(heading: str, column: str) -> list[str]:
     return [
         row.cells[column] for row in markdown_page.rows(TEXT) if row.headings[-1] == heading and column in row.cells
     ]
+
+
+# --- commands ------------------------------------------------------------------------------------------------
+
+
+def test_every_command_is_described() -> None:
+    assert re.findall(r"^### nmus (\w+)$", TEXT, re.MULTILINE) == list(commands.COMMANDS)
+
+
+def options(parser: argparse.ArgumentParser) -> set[str]:
+    found: set[str] = set()
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found |= set(action.choices)
+        elif action.dest != "help" and action.help != argparse.SUPPRESS:
+            found |= {action.option_strings[-1]} if action.option_strings else {str(action.metavar or action.dest)}
+    return found
+
+
+@pytest.mark.parametrize("name", commands.COMMANDS)
+def test_every_option_is_described(name: str) -> None:
+    parser = argparse.ArgumentParser()
+    subparsers = parser.add_subparsers()
+    importlib.import_module(f"service.commands.{name}").add_parser(subparsers)
+    told = rows(f"nmus {name}", "option")
+    assert [markdown_page.plain(cell) for cell in told if cell.count("`") != 2] == []
+    assert {markdown_page.plain(cell) for cell in told} == options(subparsers.choices[name])
 
 
 # --- metrics -------------------------------------------------------------------------------------------------
