@@ -15,9 +15,9 @@ demo: $(VENV)/ready  ## send a simulated exam and a real clip through the servic
 serve: $(VENV)/ready  ## run the service: make serve [SETTINGS=nmus.toml]
 	@$(BIN)/nmus serve $(if $(SETTINGS),--settings $(SETTINGS))
 
-test: $(VENV)/tested lint  ## set up, check and run all tests against the built wheel
-	@$(BIN)/pip install --quiet --no-deps --force-reinstall .
-	@NMUS_WHEEL=1 $(BIN)/pytest -n 2 --dist loadgroup $(TESTS)
+test: lint $(VENV)/tested  ## set up, check, and run all tests against the built wheel
+	@rm -rf build && $(BIN)/pip install --quiet --no-deps --no-build-isolation --target build/wheel .
+	@PYTHONPATH=$(CURDIR)/build/wheel $(BIN)/pytest -n 2 --dist loadgroup $(TESTS)
 
 lint: $(VENV)/tested  ## style, types, architecture
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy && $(BIN)/lint-imports
