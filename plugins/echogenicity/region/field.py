@@ -21,6 +21,8 @@ DIM_SHARE = 0.06
 """A row in line with the field belongs to it when this share of its pixels differs: black muscle has only streaks."""
 LARGEST_GAP = 0.12
 """Rows without even that, as a share of the picture's height, which may lie between two parts of one field."""
+CODEC_SHARE = 0.12
+"""Margins that a video codec made noisy differ by less than this share of what the field's columns do."""
 SMALLEST_RUN = 0.045
 """Such rows count in runs of at least this share of the height; a line of letters is lower."""
 SMALLEST_SIDE = 48
@@ -36,7 +38,7 @@ def field_of_view(grey: Grey, coloured: Mask, region_box: Box | None) -> Box:
     limits = _within(region_box, grey.shape)
     differs = _differs(_cut(grey, limits), _cut(coloured, limits))
     piece = _largest_textured(differs)
-    columns = np.flatnonzero((differs & piece).sum(axis=0) > 0.2 * np.maximum(piece.sum(axis=0), 1))
+    columns = _lively(np.asarray(_cut(grey, limits), np.float32), differs & piece, piece)
     rows = np.flatnonzero((differs & piece).sum(axis=1) > 0.2 * np.maximum(piece.sum(axis=1), 1))
     if rows.size < SMALLEST_SIDE or columns.size < SMALLEST_SIDE:
         return limits
@@ -59,6 +61,15 @@ def field_mask(grey: Grey, coloured: Mask, box: Box) -> Mask:
     filled = np.zeros(piece.shape, np.uint8)
     cv2.fillConvexPoly(filled, hull, 1)
     return filled.astype(bool)
+
+
+def _lively(grey: npt.NDArray[np.float32], differs: Mask, piece: Mask) -> npt.NDArray[np.intp]:
+    """Columns that really differ: a fifth of their pixels, and by more than a codec's noise in a black margin."""
+    height = np.maximum(piece.sum(axis=0), 1)
+    step = np.abs(np.diff(grey, axis=0, prepend=grey[:1]))
+    lively = np.where(piece, step, 0).sum(axis=0) / height
+    noise = CODEC_SHARE * float(np.quantile(lively[piece.any(axis=0)], 0.75)) if piece.any() else 0.0
+    return np.flatnonzero((differs.sum(axis=0) > 0.2 * height) & (lively > noise))
 
 
 def _with_dim_rows(share: npt.NDArray[np.float64], first: int, last: int) -> tuple[int, int]:

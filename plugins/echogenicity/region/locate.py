@@ -121,7 +121,8 @@ def _nothing(against: str) -> Located:
 def _seen(layer: Layer, mask: Mask) -> Layer:
     """The layer in the columns where both its lines lie inside the field."""
     first, stop = columns_seen(mask, layer.superficial, layer.deep)
-    return replace(layer, first=first, stop=stop)
+    first, stop = max(first, layer.first), min(stop, layer.stop)
+    return replace(layer, first=first, stop=stop) if stop - first >= 2 else layer
 
 
 def _method() -> str:

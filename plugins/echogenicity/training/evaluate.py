@@ -103,17 +103,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     rows: list[Row] = []
-    for fold in range(truth.FOLDS):
-        weights, onnx = given.runs / f"fold-{fold}.pt", given.runs / f"fold-{fold}.onnx"
-        if not weights.exists():
-            continue
+    for weights in sorted(given.runs.glob("fold-[0-9]*.pt")):
+        kept_out = frozenset(int(fold) for fold in weights.stem.removeprefix("fold-").split("+"))
+        onnx = weights.with_suffix(".onnx")
         export(weights, onnx)
-        rows += [judged(case, onnx) for case in truth.cases() if case.fold == fold]
-        for number, grey in negatives.transverse(fold, held_out=True):
+        mine = [judged(case, onnx) for case in truth.cases() if case.fold in kept_out]
+        rows += mine
+        for number, grey in negatives.transverse(kept_out, held_out=True):
             _, found = read(grey, onnx)
+            fold = number // negatives.BLOCK % truth.FOLDS
             rows.append({"number": 10_000 + number, "fold": fold, "evidence": asdict(found[0].evidence)})
-        mine = [row for row in rows if row["fold"] == fold and "right" in row]
-        print(f"fold {fold}: {sum(row['right'] for row in mine)} of {len(mine)} right", flush=True)
+        print(f"{weights.stem}: {sum(row['right'] for row in mine)} of {len(mine)} right", flush=True)
     given.out.write_text(json.dumps(rows), encoding="utf-8")
 
 

@@ -17,12 +17,14 @@ BLOCK = 10
 """File numbers of the transverse set that may show one person."""
 
 
-def transverse(fold: int | None, folder: Path | None = None, *, held_out: bool = False) -> list[tuple[int, np.ndarray]]:
-    """Transverse forearm pictures of the training folds, or (``held_out``) of the fold itself."""
+def transverse(
+    kept_out: frozenset[int], folder: Path | None = None, *, held_out: bool = False
+) -> list[tuple[int, np.ndarray]]:
+    """Transverse forearm pictures of the training folds, or (``held_out``) of the folds kept out."""
     folder = folder or data_folder() / "nerve_transverse" / "images"
     found = []
     for path in sorted(folder.glob("*.png")):
-        mine = (int(path.stem) // BLOCK) % FOLDS == fold
+        mine = (int(path.stem) // BLOCK) % FOLDS in kept_out
         if mine == held_out:
             found.append((int(path.stem), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)))
     return found
@@ -52,10 +54,10 @@ def plain(count: int, seed: int = 11) -> list[np.ndarray]:
     return made
 
 
-def samples(fold: int | None) -> list[Sample]:
+def samples(kept_out: frozenset[int]) -> list[Sample]:
     """All of them, ready for the same warps as real ones."""
     made = []
-    for number, grey in transverse(fold):
+    for number, grey in transverse(kept_out):
         box = field_of_view(grey, np.zeros(grey.shape, bool), None)
         made.append(kept(10_000 + number, grey, box, None))
     for number, grey in enumerate(plain(60)):

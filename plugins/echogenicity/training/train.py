@@ -36,22 +36,22 @@ def batch_of(
     return torch.from_numpy(np.stack(views)[:, np.newaxis]), stacked
 
 
-def pools_for(fold: int | None, dropped: set[int]) -> dict[str, list[augment.Sample]]:
+def pools_for(kept_out: frozenset[int], dropped: set[int]) -> dict[str, list[augment.Sample]]:
     """Training pictures: all real cases outside the fold, simulated ones, and pictures without a muscle."""
     real = [
         augment.sample_of(case, 2.0 if case.narrow else 1.0)
         for case in truth.cases()
-        if case.fold != fold and case.number not in dropped
+        if case.fold not in kept_out and case.number not in dropped
     ]
-    return {"real": real, "simulated": simulate.samples(100), "negative": negatives.samples(fold)}
+    return {"real": real, "simulated": simulate.samples(100), "negative": negatives.samples(kept_out)}
 
 
-def train(fold: int | None, out: Path, steps: int, seed: int, dropped: set[int]) -> None:
+def train(kept_out: frozenset[int], out: Path, steps: int, seed: int, dropped: set[int]) -> None:
     """Train and write ``fold-N.pt`` (averaged weights) and a log."""
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
-    pools = pools_for(fold, dropped)
-    name = "all" if fold is None else str(fold)
+    pools = pools_for(kept_out, dropped)
+    name = "+".join(map(str, sorted(kept_out))) or "all"
     network = Network().to(memory_format=torch.channels_last)
     averaged = copy.deepcopy(network)
     optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=1e-2)
@@ -99,7 +99,7 @@ def _average(averaged: Network, network: Network, keep: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--fold", required=True, help="0 to 3: the fold kept out; 'all': train on everything")
+    parser.add_argument("--fold", required=True, help="folds kept out: 0, or 2+3, or all to ship")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=1600)
     parser.add_argument("--seed", type=int, default=1)
@@ -108,8 +108,8 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     given.out.mkdir(parents=True, exist_ok=True)
-    fold = None if given.fold == "all" else int(given.fold)
-    train(fold, given.out, given.steps, given.seed, {int(n) for n in given.drop.split(",") if n})
+    kept_out = frozenset() if given.fold == "all" else frozenset(int(fold) for fold in given.fold.split("+"))
+    train(kept_out, given.out, given.steps, given.seed, {int(n) for n in given.drop.split(",") if n})
 
 
 if __name__ == "__main__":
