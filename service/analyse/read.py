@@ -18,7 +18,7 @@ from service.analyse.naming import Naming, naming
 from service.analyse.read_drawn import DRAWN, Drawing, drawings
 from service.analyse.read_facts import device, frame_times, subject, text
 from service.analyse.read_frames import DicomFrames
-from service.analyse.read_layout import DEFAULT_LIMITS, VIDEO, Limits, layout_of, read_header
+from service.analyse.read_layout import DAMAGED, DEFAULT_LIMITS, VIDEO, Limits, layout_of, read_header
 from service.analyse.read_regions import tissue_regions
 from service.analyse.read_video import dicom_video
 from service.errors import Unanalysable
@@ -76,8 +76,11 @@ def read_file(path: Path | str, limits: Limits = DEFAULT_LIMITS) -> Read:
         dataset, position = read_header(path, limits)
     except Unanalysable as error:
         return Unread(str(path), ReasonCode(error.code), str(error), error.remedy)
-    is_image = _is_ultrasound(dataset)
+    except DAMAGED as broken:
+        return _unread(Dataset(), path, _damaged(broken), is_image=False)
+    is_image = False
     try:
+        is_image = _is_ultrasound(dataset)
         if str(dataset.SOPClassUID) in DRAWN:
             return _drawn(dataset, path)
         if not is_image:
@@ -89,10 +92,13 @@ def read_file(path: Path | str, limits: Limits = DEFAULT_LIMITS) -> Read:
         return _image(dataset, path, position, limits)
     except Unanalysable as error:
         return _unread(dataset, path, error, is_image=is_image)
-    except (ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError, NotImplementedError) as broken:
-        # pydicom converts values when they are touched, and a damaged one may fail in any of these ways
-        reason = Unanalysable(f"an attribute is damaged ({type(broken).__name__})", remedy="send the image again")
-        return _unread(dataset, path, reason, is_image=is_image)
+    except DAMAGED as broken:
+        return _unread(dataset, path, _damaged(broken), is_image=is_image)
+
+
+def _damaged(broken: BaseException) -> Unanalysable:
+    """Names the kind of failure alone: the text would quote the value, which may be the patient's."""
+    return Unanalysable(f"an attribute is damaged ({type(broken).__name__})", remedy="send the image again")
 
 
 def read_files(paths: Iterable[Path | str], limits: Limits = DEFAULT_LIMITS) -> tuple[Read, ...]:
@@ -134,7 +140,7 @@ def _image(dataset: Dataset, path: Path | str, position: int, limits: Limits) ->
     uid = str(dataset.SOPInstanceUID)
     clip = Clip(
         sop_instance_uid=uid,
-        series_instance_uid=str(dataset.get("SeriesInstanceUID") or ""),
+        series_instance_uid=_uid(dataset, "SeriesInstanceUID"),
         frames=frames,
         regions=regions,
         frame_times_s=times,
@@ -159,9 +165,16 @@ def _unread(dataset: Dataset, path: Path | str, error: Unanalysable, *, is_image
         code=ReasonCode(error.code),
         text=str(error),
         remedy=error.remedy,
-        study_instance_uid=str(dataset.get("StudyInstanceUID") or ""),
-        series_instance_uid=str(dataset.get("SeriesInstanceUID") or ""),
-        sop_instance_uid=str(dataset.get("SOPInstanceUID") or ""),
-        sop_class_uid=str(dataset.get("SOPClassUID") or ""),
+        study_instance_uid=_uid(dataset, "StudyInstanceUID"),
+        series_instance_uid=_uid(dataset, "SeriesInstanceUID"),
+        sop_instance_uid=_uid(dataset, "SOPInstanceUID"),
+        sop_class_uid=_uid(dataset, "SOPClassUID"),
         is_image=is_image,
     )
+
+
+def _uid(dataset: Dataset, keyword: str) -> str:
+    try:
+        return str(dataset.get(keyword) or "")
+    except DAMAGED:
+        return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 from pydicom.filewriter import write_file_meta_info
 from pydicom.pixels import apply_color_lut
@@ -33,6 +34,11 @@ from pydicom.uid import (
 from plugins.contract import ReasonCode
 from service.errors import Unanalysable
 
+DAMAGED = (
+    ArithmeticError, AttributeError, EOFError, LookupError, NotImplementedError, RecursionError, TypeError, ValueError,
+    struct.error, BytesLengthException, InvalidDicomError,
+)  # fmt: skip
+"""pydicom converts values when they are touched, and a damaged one may fail in any of these ways."""
 NATIVE = frozenset({ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian})
 JPEG = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit})
 LOSSLESS = frozenset(
@@ -123,7 +129,7 @@ def open_file(path: Path | str, limits: Limits = DEFAULT_LIMITS) -> BinaryIO:
     """
     try:
         meta = read_file_meta_info(path)
-    except (InvalidDicomError, OSError, ValueError, KeyError, AttributeError, NotImplementedError):
+    except (OSError, *DAMAGED):
         meta = FileMetaDataset()
     if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
         return Path(path).open("rb")
@@ -164,18 +170,7 @@ def read_header(path: Path | str, limits: Limits = DEFAULT_LIMITS) -> tuple[Data
         try:
             dataset = dcmread(file, stop_before_pixels=True, force=True)
             position = file.tell()
-        except (
-            InvalidDicomError,
-            OSError,
-            ValueError,
-            KeyError,
-            AttributeError,
-            TypeError,
-            NotImplementedError,
-            EOFError,
-            OverflowError,
-            RecursionError,
-        ) as error:
+        except (OSError, *DAMAGED) as error:
             raise _unreadable("the file cannot be parsed as DICOM") from error
     for keyword in ("SOPClassUID", "SOPInstanceUID"):  # some devices write them in the file's header alone
         if not dataset.get(keyword) and dataset.file_meta.get(f"MediaStorage{keyword}"):
