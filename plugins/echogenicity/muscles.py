@@ -3,43 +3,9 @@
 from __future__ import annotations
 
 from plugins.contract import Acquisition, Side, View
+from plugins.echogenicity.region.priors import UNDER_ANOTHER_MUSCLE
 from reference_store import anatomy
 
-UNDER_ANOTHER_MUSCLE = frozenset(
-    {
-        "adductor_magnus",
-        "adductor_pollicis",
-        "brachialis",
-        "coracobrachialis",
-        "diaphragm",
-        "extensor_indicis",
-        "flexor_digitorum_longus",
-        "flexor_digitorum_profundus",
-        "flexor_digitorum_superficialis",
-        "flexor_pollicis_longus",
-        "genioglossus",
-        "geniohyoid",
-        "gluteus_medius",
-        "iliopsoas",
-        "intercostals",
-        "levator_scapulae",
-        "multifidus",
-        "mylohyoid",
-        "obliquus_internus_abdominis",
-        "pronator_quadratus",
-        "rhomboideus_major",
-        "semimembranosus",
-        "semispinalis_capitis",
-        "soleus",
-        "splenius_capitis",
-        "supinator",
-        "supraspinatus",
-        "tibialis_posterior",
-        "transversus_abdominis",
-        "vastus_intermedius",
-    }
-)
-"""Muscles that lie, at their usual sites, under another muscle and not directly under the subcutaneous tissue."""
 WITHOUT_BACKSTOP = frozenset({"first_dorsal_interosseous"})
 """Beside those the catalogue marks: no bone or strong fascia lies behind (Wijntjes 2021)."""
 
