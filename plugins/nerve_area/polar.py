@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
 
 from plugins.images import Outline, Spacing
@@ -44,6 +45,8 @@ class Polar:
     """Log odds, shape (views, planes, ANGLES, RADII)."""
     radius: Array = field(compare=False, repr=False)
     """Shape (ANGLES,)."""
+    grey: Array = field(compare=False, repr=False)
+    """Brightness of the crop on the polar cells, in its standard deviations, smoothed."""
 
     @property
     def area_mm2(self) -> float:
@@ -90,9 +93,24 @@ class Polar:
     def rim_slope(self, plane: int) -> float:
         """How steeply the log odds fall across the outline, per half axis, mean over the angles."""
         mean = self.answers[:, plane].mean(axis=0)
-        k = np.clip((self.radius / _CELL).astype(int), 3, RADII - 4)
-        rows = np.arange(ANGLES)
+        rows, k = np.arange(ANGLES), self._cells()
         return float((mean[rows, k - 3] - mean[rows, k + 3]).mean() / (6 * _CELL))
+
+    def step(self) -> float:
+        """Brightness just outside the outline less that just inside, mean over the angles."""
+        rows, k = np.arange(ANGLES), self._cells()
+        return float((self.grey[rows, k + 2] - self.grey[rows, k - 2]).mean())
+
+    def contrast(self) -> float:
+        """Brightness of the ring just outside (up to a quarter further out) less that well inside; without sign."""
+        share = _RADIUS[None] / np.maximum(self.radius[:, None], _CELL)
+        inside, ring = (share < 0.9) * _RADIUS[None], ((share > 1.0) & (share < 1.25)) * _RADIUS[None]
+        means = [float((self.grey * part).sum() / max(part.sum(), 1e-9)) for part in (ring, inside)]
+        return abs(means[0] - means[1])
+
+    def _cells(self) -> npt.NDArray[np.intp]:
+        """The cell in which the outline lies, at least three from either end."""
+        return np.clip((self.radius / _CELL).astype(np.intp), 3, RADII - 4)
 
     def overlap_with(self, seed: Ellipse) -> float:
         """Dice of the outline's region and an ellipse, on the polar cells."""
@@ -118,10 +136,11 @@ def searched(answers: FloatImage, frames: Sequence[Frame], seed: Ellipse, crop: 
     for _ in range(ROUNDS):
         sampled = _sampled(answers, frames, centre)
         log_odds = sampled[:, inference.SEEDED].mean(axis=0).astype(float)
-        gain = inside_gain(log_odds, _RADIUS) + RIM_WEIGHT * _rise(smooth, frames[0], centre)
+        grey = _brightness(smooth, frames[0], centre)
+        gain = inside_gain(log_odds, _RADIUS) + RIM_WEIGHT * _rise(grey)
         path = closed_path(gain, MAX_STEP)
         radius = (refined(log_odds, path) + 0.5) * _CELL
-        polar = Polar(centre, sampled, np.clip(radius, 0, REACH))
+        polar = Polar(centre, sampled, np.clip(radius, 0, REACH), grey)
         if polar.area_mm2 < 0.1 * seed.area_mm2:
             return None
         centre = _recentred(polar)
@@ -138,10 +157,14 @@ def _sampled(answers: FloatImage, frames: Sequence[Frame], centre: Ellipse) -> F
     return np.stack(views).astype(np.float32)
 
 
-def _rise(smooth: FloatImage, frame: Frame, centre: Ellipse) -> Array:
-    """How much brighter it becomes just outside each radius, averaged over three angles; 0 at the outermost."""
+def _brightness(smooth: FloatImage, frame: Frame, centre: Ellipse) -> Array:
+    """The first view's brightness on the polar cells."""
     x, y = centre.to_plane(_UNIT_U * centre.major_mm, _UNIT_V * centre.minor_mm)
-    grey = frame.sampled(smooth, x, y, 0.0).astype(float)
+    return frame.sampled(smooth, x, y, 0.0).astype(np.float64)
+
+
+def _rise(grey: Array) -> Array:
+    """How much brighter it becomes just outside each radius, averaged over three angles; 0 at the outermost."""
     rise = np.zeros_like(grey)
     rise[:, 1:-2] = (grey[:, 2:-1] + grey[:, 3:] - grey[:, 1:-2] - grey[:, :-3]) / 2
     return np.asarray((np.roll(rise, 1, axis=0) + rise + np.roll(rise, -1, axis=0)) / 3)

@@ -42,6 +42,8 @@ SAME_OVERLAP = 0.55
 JUMP = 1.6
 """Ratio of neighbouring areas beyond which the nerve counts as lost."""
 LOST_CONFIDENCE = 0.15
+FADED = 0.4
+"""Share of the marked frame's contrast to its surroundings below which the nerve counts as lost."""
 SMOOTH_FRAMES = 5
 """Median over this many followed frames, before maximum and minimum are taken."""
 
@@ -54,6 +56,8 @@ class Followed:
     outline: Outline
     area_mm2: float
     confidence: float
+    contrast: float
+    """``Polar.contrast``: how far the nerve stands out from its surroundings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class _Marked:
 
     spacing: Spacing
     area_mm2: float
+    contrast: float
 
 
 def profile(nerve: NerveImage) -> Finding | None:
@@ -78,8 +83,11 @@ def profile(nerve: NerveImage) -> Finding | None:
 def follow(clip: Clip, frame: int, outline: Outline, spacing: Spacing) -> tuple[Followed, ...]:
     """The nerve in every followed frame, in order; the marked frame holds the outline it was marked with."""
     step = max(1, -(-clip.frames.count // MOST_FRAMES))
-    start = Followed(frame, outline, float(mask_of(outline, clip.frames.shape).sum()) * spacing.area_mm2, 1.0)
-    marked = _Marked(spacing, start.area_mm2)
+    shape = clip.frames.shape
+    own = tracing.from_ellipse(clip.frames.grey(frame), spacing, tracing.ellipse_around(outline, shape, spacing))
+    clear = own.features["contrast"] if own is not None else 0.0
+    start = Followed(frame, outline, float(mask_of(outline, shape).sum()) * spacing.area_mm2, 1.0, clear)
+    marked = _Marked(spacing, start.area_mm2, clear)
     after = _one_way(clip, range(frame + step, clip.frames.count, step), start, marked)
     before = _one_way(clip, range(frame - step, -1, -step), start, marked)
     return (*reversed(before), start, *after)
@@ -112,9 +120,10 @@ def _next(grey: Grey, frame: int, last: Followed, seed: Ellipse, marked: _Marked
     sure = confidence(trace.features, "caliper")
     jumped = not 1 / JUMP < area / last.area_mm2 < JUMP or not 0.25 < area / marked.area_mm2 < 4
     lost = tracing.overlap(trace.outline, last.outline, grey.shape) < SAME_OVERLAP
-    if sure < LOST_CONFIDENCE or jumped or lost:
+    faded = trace.features["contrast"] < FADED * marked.contrast
+    if sure < LOST_CONFIDENCE or jumped or lost or faded:
         return None
-    return Followed(frame, trace.outline, area, sure)
+    return Followed(frame, trace.outline, area, sure, trace.features["contrast"])
 
 
 def _finding(nerve: NerveImage, rows: Sequence[Followed]) -> Finding:

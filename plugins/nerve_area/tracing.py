@@ -134,6 +134,8 @@ def _features(polar: Polar, seed: Ellipse) -> dict[str, float]:
         "vessel": polar.mean_inside(inference.VESSEL),
         "inside": polar.mean_inside(inference.SEEDED),
         "rim": polar.rim_slope(inference.SEEDED),
+        "step": polar.step(),
+        "contrast": polar.contrast(),
     }
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from plugins.nerve_area.training.evaluate import auc
 
-RIDGE = 3.0
+RIDGE = 6.0
 
 
 def design(rows):
