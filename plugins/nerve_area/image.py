@@ -36,6 +36,7 @@ class Limits:
     """Confidence below which no area is given, and below which a warning stands beside it."""
 
     answer: float
+    answer_point: float
     warn: float
 
 
@@ -174,7 +175,7 @@ def _searched(place: Place) -> Found | NotAssessable:
             (Line(trace.outline, LineRole.ALTERNATIVE, "vessel?"),),
         )
     sure = confidence(trace.features, mode)
-    if sure < place.limits.answer:
+    if sure < (place.limits.answer_point if mode == "point" else place.limits.answer):
         return NotAssessable(
             ReasonCode.NEEDS_REGION,
             f"the border of the nerve was not found with enough confidence ({sure:.2f})",

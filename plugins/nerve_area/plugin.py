@@ -21,8 +21,10 @@ class NerveArea:
 
     name: str = "nerve_area"
     version: str = "0.1.0"
-    min_confidence: float = 0.3
-    """Below it an outline found from a mark is a candidate to look at, not a measurement."""
+    min_confidence: float = 0.4
+    """Below it an outline found from calipers or a box is a candidate to look at, not a measurement."""
+    min_confidence_point: float = 0.6
+    """The same for a point or a single caliper, where outlines are far less certain (README.md)."""
     warn_confidence: float = 0.7
     area_without_seed: bool = False
     """Whether the image alone may give an area, where its confidence reaches ``min_confidence_without_seed``."""
@@ -61,7 +63,7 @@ class NerveArea:
 
     def _image(self, clip: Clip, acquisition: Acquisition) -> NerveImage | NotAssessable:
         """One image measured from its seed; without one, a suggestion at most."""
-        limits = Limits(self.min_confidence, self.warn_confidence)
+        limits = Limits(self.min_confidence, self.min_confidence_point, self.warn_confidence)
         seed = seed_of(clip, acquisition.structure)
         if seed is not None:
             return measure(clip, seed, acquisition, limits)
