@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +18,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from service.demo.exam import exam_shots
+from service.demo.exam_files import derived_uid, shot_dataset
+from service.demo.pacs import StandInPacs
+from service.ledger import Ledger, open_ledger
 
 DCMTK = Path("/usr/bin")
 """By full path: the environment's own storescu is pynetdicom's."""
@@ -110,6 +119,115 @@ def orthanc(tmp_path: Path) -> Iterator[Callable[..., Orthanc]]:
     for one in running:
         if one.process.poll() is None:
             one.stop()
+
+
+class Nmus:
+    """The installed command on a data folder of its own, in a process group that can be killed whole."""
+
+    def __init__(self, folder: Path, destinations: str = "", more: str = "") -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.data = folder / "data"
+        self.port = free_port()
+        self.web_port = free_port()
+        self.settings = folder / "nmus.toml"
+        self.settings.write_text(
+            f'[service]\ndata_folder = "data"\ntick_seconds = 0.1\nlease_seconds = 5\n'
+            f"[listener]\nport = {self.port}\ndrain_seconds = 5\nrefuse_free_mb = 200\n"
+            f"[settle]\nquiet_seconds = 0.5\n[web]\nport = {self.web_port}\n{more}\n{destinations}",
+            encoding="utf-8",
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, role: str = "", crash_at: str = "") -> subprocess.Popen[bytes]:
+        """Run ``nmus serve``, or one of its roles; with a crash point every process dies there."""
+        command = [sys.executable, "-P", "-m", "service", "serve", "--settings", str(self.settings)]
+        environment = {**os.environ, "NMUS_CRASH_AT": crash_at}
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, *(["--role", role] if role else [])],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+            )
+        return self._process
+
+    def listening(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    def start_listening(self, crash_at: str = "", role: str = "") -> None:
+        self.start(role, crash_at)
+        until(self.listening, 60)
+
+    def kill(self) -> None:
+        """End everything as the power would."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(10)
+            self._process = None
+
+    def terminate(self) -> int:
+        """End everything as systemd would; the exit status."""
+        assert self._process is not None
+        self._process.terminate()
+        status = self._process.wait(60)
+        self._process = None
+        return status
+
+    def ledger(self) -> Ledger:
+        return open_ledger(self.data)
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def nmus(tmp_path: Path) -> Iterator[Callable[..., Nmus]]:
+    made: list[Nmus] = []
+
+    def make(**parts: str) -> Nmus:
+        made.append(Nmus(tmp_path / f"nmus-{len(made)}", **parts))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.kill()
+
+
+@pytest.fixture
+def pacs(tmp_path: Path) -> Iterator[StandInPacs]:
+    with StandInPacs(tmp_path / "pacs") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def exam(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The simulated exam's stills of biceps brachii, left and right."""
+    folder = tmp_path_factory.mktemp("exam")
+    study = derived_uid(11, "study")
+    for number, shot in enumerate(itertools.islice(exam_shots(11), 6), start=1):
+        shot_dataset(shot, 11, number, study).save_as(folder / shot.file, enforce_file_format=True)
+    return sorted(folder.iterdir())
+
+
+def destination(pacs: StandInPacs, name: str = "pacs") -> str:
+    """A destination's table for the settings file."""
+    return (
+        f'[[destination]]\nname = "{name}"\nae_title = "{pacs.ae_title}"\nhost = "127.0.0.1"\n'
+        f"port = {pacs.port}\ntimeout_seconds = 10\n"
+    )
+
+
+@pytest.fixture(name="destination")
+def destination_fixture() -> Callable[..., str]:
+    return destination
 
 
 @pytest.fixture(scope="session")
