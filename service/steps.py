@@ -56,7 +56,7 @@ class StudyWork:
         scratch = data / "scratch"
         scratch.mkdir(exist_ok=True, mode=0o700)
         room = Room(scratch, _limits(self.settings), wanted)
-        paths = [str(data / one.path) for one in self.ledger.instances(job.study_instance_uid)]
+        paths = [str(data / one.path) for one in self.ledger.instances(job.study_instance_uid, job.generation)]
         exam = call(read_exam, paths, mapping_rules(self.settings), limits=_READ_LIMITS, scratch=scratch, wanted=wanted)
         results = analyse(exam.acquisitions, self.registry, self.references, room)
         crash.point("mid_plugin")

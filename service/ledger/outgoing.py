@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -91,10 +92,12 @@ class Outbox(Database):
                 connection.execute(EVENT.insert(), row)
             return True
 
-    def release_outgoing(self, owner: str, now: float) -> int:
-        """Give back the rows of a sender that has surely ended; how many."""
-        held = update(OUTBOX).where(OUTBOX.c.owner == owner, OUTBOX.c.state == OutgoingState.SENDING)
+    def take_back_outgoing(self, ended: Callable[[str], bool], now: float) -> int:
+        """Give back the rows of senders that have surely ended; how many."""
+        owners = select(OUTBOX.c.owner).where(OUTBOX.c.state == OutgoingState.SENDING).distinct()
         with self.writing() as connection:
+            gone = [owner for owner in connection.execute(owners).scalars() if ended(owner)]
+            held = update(OUTBOX).where(OUTBOX.c.owner.in_(gone), OUTBOX.c.state == OutgoingState.SENDING)
             return connection.execute(held.values(state=OutgoingState.WAITING, lease_until=0, due=now)).rowcount
 
     def redrive(self, now: float, destination: str | None = None) -> int:

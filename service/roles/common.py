@@ -59,3 +59,20 @@ def guarded(step: Callable[[], object], name: str) -> object:
 def owner(what: str) -> str:
     """Who holds a lease: this machine, this process, this part of it."""
     return f"{socket.gethostname()}:{os.getpid()}:{what}"
+
+
+def has_ended(owner: str) -> bool:
+    """Whether a lease's owner was a process of this machine that is no more. Another machine's is not judged."""
+    host, _, rest = owner.partition(":")
+    number = rest.partition(":")[0]
+    if host != socket.gethostname() or not number.isdigit():
+        return False
+    if int(number) == os.getpid():
+        return True  # asked before this process claims anything: it was one before us with the same number
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False

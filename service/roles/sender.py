@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from service.app import App
 from service.deliver.sender import Sender, senders
 from service.ledger.changes import Changes
-from service.roles.common import LOOK_S, Beat, guarded, owner
+from service.roles.common import LOOK_S, Beat, guarded, has_ended, owner
 
 
 def run(app: App, stop: threading.Event) -> None:
     """A thread for each destination, so that one that is slow or away holds up no other."""
+    guarded(lambda: app.ledger.take_back_outgoing(has_ended, time.time()), "taking over")
     loops = [
         threading.Thread(target=_send_to, args=(app, one, stop), daemon=True)
         for one in senders(app.ledger, app.settings, owner("sender"))

@@ -253,10 +253,11 @@ def test_an_open_circuit_or_a_pause_stops_one_destination_only(ledger: Ledger) -
 def test_what_a_dead_owner_held_is_given_back_at_once(ledger: Ledger) -> None:
     finished(ledger)
     ledger.claim_outgoing("pacs", NOW, "s1", 30)
-    assert ledger.release_outgoing("s1", NOW) == 1
+    assert ledger.take_back_outgoing("s1".__eq__, NOW) == 1
     assert len(ledger.claim_outgoing("pacs", NOW, "s2", 30)) == 1
     ledger.rerun("1.2.1", NOW)
     claimed(ledger, owner="w1")
+    assert ledger.take_back("w2".__eq__, NOW) == 0
     assert ledger.release("w1", NOW) == 1
     assert claimed(ledger, owner="w2").attempt == 2
 
