@@ -174,10 +174,10 @@ def _of_segmentation(dataset: Dataset, path: Path | str) -> Iterator[Drawing]:
     level = int(dataset.get("MaximumFractionalValue") or 1) / 2
     groups = dataset.get("PerFrameFunctionalGroupsSequence") or ()
     for group, mask in zip(groups, iter_pixels(path), strict=False):
-        number = int(group.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
+        number = int(_macro(dataset, group, "SegmentIdentificationSequence")[0].ReferencedSegmentNumber)
         sources = [
             source
-            for derivation in group.get("DerivationImageSequence") or ()
+            for derivation in _macro(dataset, group, "DerivationImageSequence")
             for source in derivation.get("SourceImageSequence") or ()
         ]
         label = text(segments.get(number, Dataset()), "SegmentLabel") or ""
@@ -188,6 +188,12 @@ def _of_segmentation(dataset: Dataset, path: Path | str) -> Iterator[Drawing]:
                         RegionShape.POLYGON, outline, RegionOrigin.SEGMENTATION, frame, _named(label), label
                     )
                     yield Drawing(str(source.ReferencedSOPInstanceUID), region)
+
+
+def _macro(dataset: Dataset, group: Dataset, keyword: str) -> Sequence[Dataset]:
+    """A functional group of one frame, which stands with the frame or once for all frames."""
+    shared = next(iter(dataset.get("SharedFunctionalGroupsSequence") or ()), Dataset())
+    return group.get(keyword) or shared.get(keyword) or ()
 
 
 def _outlines(mask: npt.NDArray[np.bool_]) -> Iterator[tuple[Point, ...]]:
