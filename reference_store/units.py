@@ -24,6 +24,7 @@ _UNITS: dict[str, tuple[str, float]] = {
 UNIT_OF: dict[str, str] = {
     "muscle_echo_intensity": GREY,
     "muscle_thickness": "mm",
+    "muscle_csa": "mm2",
     "calibrated_backscatter": "dB",
     "texture": "1",
     "nerve_csa": "mm2",

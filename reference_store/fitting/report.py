@@ -25,6 +25,7 @@ _MEASURES = {
     "muscle_echo_intensity": "echo intensity",
     "nerve_csa": "cross-sectional area",
     "muscle_thickness": "thickness",
+    "muscle_csa": "cross-sectional area",
 }
 _UNITS = {"[arb'U]": "grey level", "mm2": "mm²"}
 
