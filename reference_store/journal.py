@@ -45,6 +45,17 @@ def append(path: Path, added: Sequence[dict[str, Any]]) -> None:
         replace(path, before + text.encode())
 
 
+def append_recent(path: Path, added: Sequence[dict[str, Any]], keep: int) -> None:
+    """Add rows whose ``key`` is not there yet, and forget all but the last ``keep``: for what is watched, not kept."""
+    with _alone(path):
+        held = rows(path)
+        known = {row["key"] for row in held}
+        fresh = [row for row in added if row["key"] not in known]
+        if fresh:
+            text = "".join(json.dumps(row, sort_keys=True, allow_nan=False) + "\n" for row in [*held, *fresh][-keep:])
+            replace(path, text.encode())
+
+
 def replace(path: Path, content: bytes) -> None:
     """Write a file whole, durably: temporary file, fsync, rename, fsync of the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)

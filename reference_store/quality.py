@@ -145,6 +145,20 @@ def _words(points: Sequence[Point], level: Level, centre: float, reference_sd: f
 
 
 @dataclass(frozen=True, slots=True)
+class PatientValue:
+    """One z of a patient, for the running distribution of a scanner."""
+
+    key: str
+    """A keyed hash of the measurement: tells repetition, leads back to nobody."""
+    scanner: tuple[str, str, str]
+    on: str
+    structure: str
+    z: float
+    normal: bool
+    """Whether it was reported within the limits."""
+
+
+@dataclass(frozen=True, slots=True)
 class QualityLog:
     """The quality journals of a site on disk."""
 
@@ -158,11 +172,17 @@ class QualityLog:
     def _patients(self) -> Path:
         return self.folder / "patients.jsonl"
 
-    def add_phantom(self, device: Device, on: str, values: PhantomValues) -> None:
-        """Keep one phantom measurement. Raises ``ValueError`` for a date that is none."""
+    def add_phantom(self, device: Device, on: str, values: PhantomValues, image: str = "") -> bool:
+        """Keep one phantom measurement; that of an image (by its UID) that is there already is not kept twice.
+
+        Raises ``ValueError`` for a date that is none.
+        """
         date.fromisoformat(on)
-        row = {"kind": "phantom", "device": device_to_json(device), "on": on, "values": asdict(values)}
+        if image and any(row.get("image") == image for row in journal.rows(self._phantom)):
+            return False
+        row = {"kind": "phantom", "device": device_to_json(device), "on": on, "values": asdict(values), "image": image}
         journal.append(self._phantom, [row])
+        return True
 
     def begin_baseline(self, device: Device, by: str, on: str, reason: str) -> None:
         """Start a new baseline after a repair or an update, by name and with the reason.
@@ -216,11 +236,10 @@ class QualityLog:
             found[scanner] = rows, held
         return found
 
-    def add_patient(self, device: Device, on: str, structure: str, z: float, *, normal: bool) -> None:
-        """Keep one patient's z, with nothing that leads back to the patient."""
-        scanner = list(scanner_of(device))
-        row = {"scanner": scanner, "on": on, "structure": structure, "z": z, "normal": normal}
-        journal.append(self._patients, [row])
+    def add_patients(self, values: Iterable[PatientValue]) -> None:
+        """Keep patients' z for a while, with nothing that leads back to a patient; the same measurement only once."""
+        added = [{**asdict(value), "scanner": list(value.scanner)} for value in values]
+        journal.append_recent(self._patients, added, _KEPT)
 
     def watches(self) -> tuple[Watch, ...]:
         """The distribution of patients' values per scanner."""
@@ -254,7 +273,7 @@ def suspensions(charts: Iterable[Chart]) -> tuple[Suspension, ...]:
     )
 
 
-_WINDOW, _FEWEST, _MEDIAN_LIMIT = 100, 30, 0.3
+_WINDOW, _FEWEST, _MEDIAN_LIMIT, _KEPT = 100, 30, 0.3, 5000
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,22 @@ def load(folder: Path | None) -> ReferenceSet:
     return Store(folder).reference_set() if folder else ReferenceSet(bundled(), source_order=SOURCE_ORDER)
 
 
+_latest: dict[Path, tuple[object, ReferenceSet]] = {}
+
+
+def latest(folder: Path) -> ReferenceSet:
+    """As :func:`load`, but read again only when a file in the folder has changed since: for a service that runs on.
+
+    An activation, a retirement or a failed phantom check must count for the next study, not after the next restart.
+    """
+    files = sorted([*folder.glob("*.jsonl"), *(folder / "documents").glob("*.json")])
+    stamp = tuple((path.name, state.st_mtime_ns, state.st_size) for path in files for state in (path.stat(),))
+    held = _latest.get(folder)
+    if held is None or held[0] != stamp:
+        held = _latest[folder] = (stamp, load(folder))
+    return held[1]
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
     """A site's references on disk."""

@@ -223,6 +223,16 @@ class References(_Section):
 
     folder: Path | None = None
     """Own tables and models beside the built-in ones; none by default. Relative to the folder of the settings file."""
+    volunteer_study_description: Pattern | None = None
+    """An exam that matches this, or one of the next three, adds its values to the site's normal values. None by
+    default: a patient taken for a volunteer would spoil a reference."""
+    volunteer_protocol_name: Pattern | None = None
+    volunteer_ae_title: Pattern | None = None
+    volunteer_patient_id: Pattern | None = None
+    phantom_study_description: Pattern | None = None
+    """An exam that matches this, or one of the next two, shows the phantom and goes to the scanner's control chart."""
+    phantom_protocol_name: Pattern | None = None
+    phantom_patient_id: Pattern | None = None
 
 
 class Logs(_Section):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from reference_store.comparison import Comparison, Question, Refusal, RefusalCode
 from reference_store.phantom import PhantomRule, PhantomValues, measure
-from reference_store.quality import Level, PhantomRow, QualityLog, chart, watch
+from reference_store.quality import Level, PatientValue, PhantomRow, QualityLog, chart, watch
 from reference_store.quality_page import page
 from reference_store.reminders import reminders
 from reference_store.store import Store, load
@@ -149,12 +149,16 @@ def test_the_watch_sees_a_shift_of_patients_and_not_chance():
 
 def test_patients_rows_lead_back_to_nobody(tmp_path):
     log = QualityLog(tmp_path)
-    for number in range(40):
-        log.add_patient(DEVICE, "2026-01-05", "biceps_brachii", 0.5 + number / 100, normal=number % 2 == 0)
+    made = [
+        PatientValue(f"k{number}", SCANNER, "2026-01-05", "biceps_brachii", 0.5 + number / 100, number % 2 == 0)
+        for number in range(40)
+    ]
+    log.add_patients(made)
+    log.add_patients(made[:5])
     [one] = log.watches()
     assert one.n == 20
     row = json.loads((tmp_path / "patients.jsonl").read_text().splitlines()[0])
-    assert set(row) == {"scanner", "on", "structure", "z", "normal"}
+    assert set(row) == {"key", "scanner", "on", "structure", "z", "normal"}
 
 
 def test_reminders_say_what_is_due_and_nothing_else(tmp_path):
