@@ -22,7 +22,7 @@ from plugins.contract import (
     TissueRegion,
     View,
 )
-from plugins.echogenicity.region import Located, locate
+from plugins.echogenicity.region import NEEDS_A_REGION, Located, locate
 from plugins.outlines import RegionInvalid, area_px, closed, inside_point, outline_of
 
 LEAST_POINTED_CONFIDENCE = 0.5
@@ -139,7 +139,7 @@ def found_choice(
         )
     return NotAssessable(
         ReasonCode.NEEDS_REGION,
-        f"no region was drawn, and the search is not sure enough: {located.reason}",
+        f"no region was drawn, and {located.reason.removeprefix(f'{NEEDS_A_REGION}: ')}",
         "draw the muscle's contour on the scanner, in the viewer, or in a regions file",
         image,
         tuple(Line(other, LineRole.ALTERNATIVE) for other in located.alternatives),
