@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from plugins.contract import (
     Acquisition,
     Box,
@@ -13,6 +15,7 @@ from plugins.contract import (
     Comparison,
     Finding,
     Flag,
+    HeatMap,
     Line,
     LineRole,
     Measurement,
@@ -60,6 +63,7 @@ def muscle_page(
         title=f"{title_of(acquisition)}, mean of {len(images)} image{'s' if len(images) > 1 else ''}",
         panels=(
             _picture(shown),
+            *_map_panel(shown),
             *_profile_panel(images),
             Panel(title="Echo intensity", chart=repeats_chart(images, named["echo_intensity_mean"])),
             Panel(title="Values and comparison", text=_words(lines, named["echo_intensity_mean"], finding)),
@@ -111,6 +115,17 @@ def _picture(image: ImageValues) -> Panel:
         lines=(outline, *image.lines),
         scale_bar=True,
     )
+
+
+def _map_panel(image: ImageValues) -> tuple[Panel, ...]:
+    """Local mean grey levels over the picture, from black to the region's 99th percentile."""
+    if image.local is None:
+        return ()
+    values = np.where(image.local.inside, image.local.means, np.nan).astype(np.float32)
+    high = float(np.ceil(np.nanpercentile(values, 99) / 10) * 10)
+    heat = HeatMap(values, image.local.box, "local mean", "", 0.0, max(high, 10.0))
+    crop = crop_of(image.clip, image.chosen.outline)
+    return (Panel(title="Local echo intensity", image=image.image, crop=crop, heat_map=heat, scale_bar=False),)
 
 
 def _profile_panel(images: Sequence[ImageValues]) -> tuple[Panel, ...]:

@@ -267,6 +267,8 @@ def test_pages_show_outline_profile_repeats_and_band(muscle):
     assert [len(finding.pages) for finding in muscle.analyse(clips[0])] == [0, 1]
     (page,) = average.pages
     assert len(page.panels) <= 6
+    (heat,) = [panel.heat_map for panel in page.panels if panel.heat_map]
+    assert 0 == heat.low < np.nanmedian(heat.values) < heat.high <= 260
     assert page.title == "Biceps brachii, left, longitudinal, mean of 3 images"
     assert page.panels[0].crop == Box(20, 20, 380, 280)
     kinds = {series.kind for panel in page.panels if panel.chart for series in panel.chart.series}
