@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from pydicom.uid import AllTransferSyntaxes
-from pynetdicom import AE, evt
+from pynetdicom import AE, _config, evt
 from pynetdicom.presentation import AllStoragePresentationContexts
 from pynetdicom.sop_class import Verification
 from pynetdicom.transport import ThreadedAssociationServer
@@ -80,7 +80,9 @@ class StandInPacs:
         status = self.answer(uid)
         if status == SUCCESS:
             partial = self.file(uid).with_suffix(".part")
-            partial.write_bytes(event.encoded_dataset())
+            # A listener of ours in the same process makes pynetdicom spool all data sets to files.
+            spooled = _config.STORE_RECV_CHUNKED_DATASET
+            partial.write_bytes(event.dataset_path.read_bytes() if spooled else event.encoded_dataset())
             partial.replace(self.file(uid))
         with self._changed:
             self.received.append(uid)

@@ -17,6 +17,7 @@ SHOWN = {
 """Codes of the values that the table shows; the report holds many more."""
 _GROUP, _TRACKING, _SITE, _ORIGIN = "125007", "112039", "363698007", "NM-5104"
 _NOT_ASSESSED, _CONCLUSION, _REFUSED = "NM-5101", "NM-5108", "NM-5103"
+_DERIVATION, _MEAN = "121401", "373098007"
 _HIGH, _LOW, _Z = "371933006", "385524004", "121416"
 
 
@@ -76,7 +77,7 @@ def _values(group: Dataset) -> Iterator[Value]:
     site = next((_meaning(one) for one in group.ContentSequence if _name(one) == _SITE), "structure not named")
     refusals = [str(one.TextValue) for one in group.ContentSequence if _name(one) == _REFUSED]
     for item in group.ContentSequence:
-        if item.ValueType != "NUM" or _name(item) not in SHOWN:
+        if item.ValueType != "NUM" or _name(item) not in SHOWN or not _is_mean(item):
             continue
         measured = item.MeasuredValueSequence[0]
         unit = str(measured.MeasurementUnitsCodeSequence[0].CodeValue)
@@ -96,7 +97,15 @@ def _comparison(item: Dataset, refusals: Sequence[str]) -> str:
         parts.append(f"limit {known[_HIGH]:g}")
     if parts:
         return ", ".join(parts)
-    return f"not compared: {refusals[0].partition(': ')[2].partition(' Remedy')[0]}" if refusals else "–"
+    about = SHOWN[_name(item)].replace(" ", "_")
+    mine = [one for one in refusals if one.startswith(about)]
+    return f"not compared: {mine[0].partition(': ')[2].partition(' Remedy')[0]}" if mine else "–"
+
+
+def _is_mean(item: Dataset) -> bool:
+    """Of several figures under one concept the mean is the value to report; others say what else they are."""
+    derivations = [one for one in item.get("ContentSequence", []) if _name(one) == _DERIVATION]
+    return all(str(one.ConceptCodeSequence[0].CodeValue) == _MEAN for one in derivations)
 
 
 def _walk(item: Dataset) -> Iterator[Dataset]:

@@ -69,7 +69,7 @@ def _of_result(result: Result, clips: Mapping[str, Clip], making: Making) -> Ite
             lines, caption = outcome.lines, of_refusal(result, outcome, below)
         drawn = overlay(clip, outcome.image.frame, lines, caption)
         yield Shown(f"sc|{about}|overlay|{number}", caption.title, outcome.image, drawn, result.acquisition.side)
-    sheets = [(sheet, outcome.image) for outcome in result.outcomes for sheet in outcome.pages]
+    sheets = [(sheet, outcome.image) for outcome in _with_pages(result) for sheet in outcome.pages]
     for number, (sheet, image) in enumerate(sheets, 1):
         at = image or _anchor(sheet, ()) or FrameRef(result.acquisition.clips[0].sop_instance_uid)
         drawn = page(sheet, lambda ref: clips.get(ref.sop_instance_uid), below)
@@ -85,6 +85,17 @@ def _to_draw(result: Result) -> Iterator[tuple[Finding | NotAssessable, Finding 
         yield one, whole.get(one.image)
     yield from ((one, None) for image, one in whole.items() if image not in {other.image for other in single})
     yield from ((one, None) for one in result.outcomes if isinstance(one, NotAssessable) and one.lines)
+
+
+def _with_pages(result: Result) -> list[Finding | NotAssessable]:
+    """Whose pages are shown: the acquisition's, where it has any, for they hold its images; else those of each image.
+
+    A page is several megabytes in the PACS; one for each repeated image beside the one for all tells nothing more.
+    """
+    whole = [
+        one for one in result.outcomes if isinstance(one, Finding) and one.scope is Scope.ACQUISITION and one.pages
+    ]
+    return [one for one in result.outcomes if one in whole or not (whole and isinstance(one, Finding))]
 
 
 def _about(result: Result) -> str:
