@@ -28,7 +28,9 @@ FIELDS = frozenset(
     }
 )  # fmt: skip
 """Everything a line may carry besides time, level, logger and event. A new field is added here after a thought."""
-FOREIGN = ("pynetdicom", "pydicom", "highdicom", "httpx", "httpcore", "apscheduler", "alembic", "sqlalchemy")
+FOREIGN = (
+    "pynetdicom", "pydicom", "highdicom", "httpx", "httpcore", "apscheduler", "alembic", "sqlalchemy", "uvicorn",
+)  # fmt: skip
 
 _CONTEXT: ContextVar[Mapping[str, object]] = ContextVar("nmus_log_context", default=MappingProxyType({}))
 
