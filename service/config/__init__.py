@@ -1,0 +1,43 @@
+"""Settings: frozen, read once from one TOML file, validated whole; every default is justified where it stands.
+
+Without a file the embedded defaults hold: a service on the loopback address that receives, analyses and keeps its
+results, and sends nothing anywhere. A wrong file ends in :class:`~service.errors.Misconfigured`, whose text names
+each wrong key, its value, and what to write instead; the service does not start on half a configuration.
+"""
+
+from __future__ import annotations
+
+from service.config.reading import load, validated
+from service.config.sections import (
+    UID_PATTERN,
+    Analysis,
+    Destination,
+    Listener,
+    Logs,
+    Mapping,
+    OrthancSource,
+    References,
+    Report,
+    Service,
+    Settings,
+    Settle,
+    Web,
+)
+
+__all__ = [
+    "UID_PATTERN",
+    "Analysis",
+    "Destination",
+    "Listener",
+    "Logs",
+    "Mapping",
+    "OrthancSource",
+    "References",
+    "Report",
+    "Service",
+    "Settings",
+    "Settle",
+    "Web",
+    "load",
+    "validated",
+]
