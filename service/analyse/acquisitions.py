@@ -129,7 +129,8 @@ def _may_mix(name: Named) -> bool:
 
 def _acquisition(name: Named, images: Sequence[Image], person: Subject) -> Acquisition:
     clips = tuple(image.clip for image in images)
-    return Acquisition(name.structure, name.side, name.site, name.view, clips, person, name.named_by)
+    question = "; ".join(dict.fromkeys(image.question for image in images if image.question))
+    return Acquisition(name.structure, name.side, name.site, name.view, clips, person, name.named_by, question=question)
 
 
 def common_subject(images: Sequence[Image]) -> Subject:

@@ -8,7 +8,7 @@ The parts: ``read_layout`` (where the pixels lie), ``read_frames`` and ``read_vi
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydicom.dataset import Dataset
@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from plugins.contract import Clip, Frames, ReasonCode, Subject
 from service.analyse.naming import Naming, naming
 from service.analyse.read_drawn import DRAWN, Drawing, drawings
-from service.analyse.read_facts import device, frame_times, subject, text
+from service.analyse.read_facts import device, frame_times, question, subject, text
 from service.analyse.read_frames import DicomFrames
 from service.analyse.read_layout import DAMAGED, DEFAULT_LIMITS, VIDEO, Limits, layout_of, read_header
 from service.analyse.read_regions import tissue_regions
@@ -40,6 +40,8 @@ class Image:
     subject: Subject = Subject()
     remarks: tuple[str, ...] = ()
     """What was doubted on reading: a calibration not taken, a time base that is missing."""
+    question: str = field(default="", repr=False)
+    """Why the exam was asked for; raises warnings, and is never written out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,7 @@ def _image(dataset: Dataset, path: Path | str, position: int, limits: Limits) ->
         name=f"…{uid[-12:]}",
     )
     study = str(dataset.get("StudyInstanceUID") or "")
-    return Image(str(path), study, clip, naming(dataset), subject(dataset), remarks + doubts)
+    return Image(str(path), study, clip, naming(dataset), subject(dataset), remarks + doubts, question(dataset))
 
 
 def _drawn(dataset: Dataset, path: Path | str) -> Drawn:

@@ -132,6 +132,24 @@ def subject(dataset: Dataset) -> Subject:
     )
 
 
+_REASONS = (
+    "ReasonForTheRequestedProcedure",
+    "ReasonForStudy",
+    "RequestedProcedureDescription",
+    "AdmittingDiagnosesDescription",
+)
+
+
+def question(dataset: Dataset) -> str:
+    """Why the exam was asked for, as far as the image carries it; plugins raise warnings from it and write none of it.
+
+    PS3.4 Modality Worklist passes the reason into the Request Attributes Sequence; older devices write it at the top.
+    """
+    places = (dataset, *(dataset.get("RequestAttributesSequence") or ()))
+    said = (text(place, keyword) for place in places for keyword in _REASONS)
+    return "; ".join(dict.fromkeys(words for words in said if words))
+
+
 def _within(value: float | None, bounds: tuple[float, float]) -> float | None:
     return value if value is not None and bounds[0] <= value <= bounds[1] else None
 

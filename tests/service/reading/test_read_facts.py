@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from plugins.contract import Box, Device, Spacing, Subject, TissueRegion
 from service.analyse.read import Drawn, Image, Unread, read_file
-from service.analyse.read_facts import device, frame_times, subject
+from service.analyse.read_facts import device, frame_times, question, subject
 from service.analyse.read_layout import layout_of, read_header
 
 
@@ -138,3 +138,10 @@ def test_a_file_with_any_bytes_changed_is_read_or_refused(make_dataset, make_reg
         content[place] = value  # the header is longer than that, whatever version of pydicom wrote it
     path.write_bytes(bytes(content))
     assert isinstance(read_file(path), Image | Unread | Drawn)
+
+
+def test_the_question_is_read_from_every_place_a_scanner_writes_it() -> None:
+    item = dataset(ReasonForTheRequestedProcedure="suspected myositis")
+    whole = dataset(RequestedProcedureDescription="US arm", RequestAttributesSequence=[item])
+    assert question(whole) == "US arm; suspected myositis"
+    assert question(dataset()) == ""
