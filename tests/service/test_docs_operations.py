@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import markdown_page
 
 TEXT = markdown_page.page("operations.md")
-ROOT = Path(__file__).parents[2]
+SERVICE = Path(logs.__file__).parent
 
 
 def rows(heading: str, column: str) -> list[str]:
@@ -63,7 +63,7 @@ def test_every_option_is_described(name: str) -> None:
 def counted() -> set[str]:
     """Names that the code counts under: constants given to ``count``, and what becomes of an object."""
     names = {f"objects_{kept}" for kept in Kept} | {"jobs_ended"}
-    for path in (ROOT / "service" / "receive").glob("*.py"):
+    for path in (SERVICE / "receive").glob("*.py"):
         text = path.read_text(encoding="utf-8")
         names |= set(re.findall(r"\.count\(\"(\w+)\"", text))
         names |= {f"refused_{status}" for status in re.findall(r"0x([A-C][0-9A-F]{3})\b", text)}
@@ -101,7 +101,7 @@ def test_every_log_field_is_described() -> None:
 def logged() -> set[str]:
     """Names of all events that the service logs; what is put in when it runs is left open."""
     found: set[str] = set()
-    for path in (ROOT / "service").rglob("*.py"):
+    for path in SERVICE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             name = node.func if isinstance(node, ast.Call) else None
             if isinstance(node, ast.Call) and getattr(name, "attr", getattr(name, "id", "")) == "event":

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import plugins
 from plugins.contract import Finding, Refusal
 from service.analyse.registry import GROUP, registry
 from service.analyse.validate import checked
@@ -45,7 +46,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_its_own_test_passes(installed: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(installed)]
-    root = Path(__file__).parents[2]
+    root = Path(plugins.__file__).parents[1]
     done = subprocess.run(
         [*command, str(installed / "test_bright_fraction.py")],
         cwd=installed,

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
+import plugins
 from plugins.codes import PRIVATE_SCHEME
 from reference_store import anatomy
 from reference_store.values import Code
@@ -17,7 +18,8 @@ from reference_store.values import Code
 sys.path.insert(0, str(Path(__file__).parent))
 import markdown_page
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(plugins.__file__).parents[1]
+"""Where the packages lie: the sources, or the installed wheel."""
 RANGES = {
     "1": "Muscle",
     "2": "Fasciculation",
