@@ -19,8 +19,18 @@ from plugins.contract import (
 from reference_store import anatomy
 from service.report.render import Caption
 
-_UNITS = {"[arb'U]": "", "1": "", "{counts}": "", "mm2": " mm²", "deg": "°", "%": " %"}
-_MOST_VALUES = 6
+_UNITS = {
+    "[arb'U]": "",
+    "1": "",
+    "{counts}": "",
+    "mm2": " mm²",
+    "deg": "°",
+    "%": " %",
+    "[arb'U]/cm": "/cm",
+    "[arb'U]/mm": "/mm",
+}
+_SHORT = {"Standard Deviation": "SD", "Standard deviation": "SD"}
+_MOST_VALUES = 4
 """Values named under a picture; the report holds all of them."""
 
 
@@ -32,7 +42,8 @@ def place(acquisition: Acquisition) -> str:
     if acquisition.side is Side.UNKNOWN and "midline" not in anatomy.structure(acquisition.structure).traits:
         parts.append("side unknown")
     if acquisition.site:
-        parts.append(anatomy.site(acquisition.site).name)
+        site = anatomy.site(acquisition.site).name
+        parts.append(site[0].lower() + site[1:])
     if acquisition.view is not View.UNKNOWN:
         parts.append(acquisition.view.value)
     return " · ".join(parts)
@@ -42,7 +53,7 @@ def value(measurement: Measurement) -> str:
     """``Echogenicity (mean) 78.4 ± 2.1`` or ``Area 9.6 mm²``."""
     name = measurement.code.meaning
     if measurement.derivation is not None:
-        name = f"{name} ({measurement.derivation.meaning.lower()})"
+        name = f"{name} ({_SHORT.get(measurement.derivation.meaning, measurement.derivation.meaning.lower())})"
     spread = f" ± {figure(measurement.uncertainty)}" if measurement.uncertainty is not None else ""
     unit = _UNITS.get(measurement.unit, f" {measurement.unit}")
     return f"{name} {figure(measurement.value)}{spread}{unit}"
@@ -95,7 +106,7 @@ def of_finding(result: Result, finding: Finding, whole: Finding | None, footer: 
         observed.append(f"Outline: {finding.region_origin}{_confidence(finding.confidence)}")
     return Caption(
         place(result.acquisition),
-        tuple(line for line in values if line),
+        tuple(_unique([line for line in values if line])),
         tuple(_unique([*comparison, *observed])),
         tuple(_unique(flags)),
         footer,

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from plugins.contract import Box, Grey, HeatMap, Line, LineRole, Point, Spacing
-from service.report.canvas import AMBER, CYAN, LIME, MUTED, ROSE, WHITE, XY, Canvas, Colour, Place, width_of
+from service.report.canvas import AMBER, CYAN, LIME, MUTED, ROSE, WHITE, XY, Canvas, Colour, Place, width_of, wrapped
 
 _LOOK: dict[LineRole, tuple[Colour, float, float]] = {
     LineRole.OUTLINE: (CYAN, 2.5, 0),
@@ -141,10 +141,12 @@ def draw_heat_map(canvas: Canvas, field: Field, heat: HeatMap) -> None:
 
 
 def _colour_bar(canvas: Canvas, field: Field, heat: HeatMap) -> None:
-    height, width = field.height * 0.5, 12
-    x, y = field.x + field.width - 26, field.y + field.height * 0.25
+    height, width = field.height * 0.6, 12
+    x, y = field.x + field.width - 26, field.y + field.height * 0.2
     ramp = np.linspace(255, 0, round(height)).astype(np.uint8)[:, np.newaxis].repeat(width, axis=1)
     canvas.paste(cv2.cvtColor(cv2.applyColorMap(ramp, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB), round(x), round(y))
-    canvas.text((x + width, y - 6), f"{heat.high:g} {heat.unit}".strip(), 16, WHITE, anchor="rs", edge=2)
-    canvas.text((x + width, y + height + 4), f"{heat.low:g}", 16, WHITE, anchor="ra", edge=2)
-    canvas.text((x - 12, y + height / 2), heat.label, 16, WHITE, turned=True)
+    canvas.text((x + width, y - 6), f"{heat.high:.3g} {heat.unit}".strip(), 16, WHITE, anchor="rs", edge=2)
+    canvas.text((x + width, y + height + 4), f"{heat.low:.3g}", 16, WHITE, anchor="ra", edge=2)
+    size = next((size for size in (16, 15, 14, 13) if width_of(heat.label, size) <= height), 12)
+    for words in wrapped(heat.label, size, height, lines=1):
+        canvas.text((x - 14, y + height / 2), words, size, WHITE, turned=True)

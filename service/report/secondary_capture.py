@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import highdicom
 import numpy as np
@@ -59,7 +60,7 @@ def secondary_captures(content: Content, headers: Mapping[str, Dataset], making:
 
 def _still(shown: Shown, source: Dataset, making: Making, number: int) -> ReportObject:
     made = _named(shown, shown.picture.tobytes(), source, making, number)
-    Image.fromarray(shown.picture).save(making.folder / made.png)
+    _copy(shown.picture, making.folder / made.png)
     if (kept := _unchanged(made, making)) is not None:
         return kept
     dataset = _capture(made, source, shown.picture, SERIES_NUMBER)
@@ -85,6 +86,11 @@ def _named(shown: Shown | ShownClip, pixels: bytes, source: Dataset, making: Mak
         png=f"{uid}.png",
         title=shown.title,
     )
+
+
+def _copy(picture: Picture, path: Path) -> None:
+    """The PNG beside the object; packed lightly, because packing hard takes longer than all the drawing."""
+    Image.fromarray(picture).save(path, compress_level=1)
 
 
 def _unchanged(made: ReportObject, making: Making) -> ReportObject | None:
@@ -163,7 +169,7 @@ def _cine(shown: ShownClip, source: Dataset, making: Making, number: int) -> Rep
         coded.append(simplejpeg.encode_jpeg(np.ascontiguousarray(picture), quality=_QUALITY, colorsubsampling="422"))
     made = _named(shown, b"".join(coded), source, making, number)
     made = replace(made, sop_class_uid=_SC_TRUE_COLOUR, transfer_syntax_uid=JPEGBaseline8Bit)
-    Image.fromarray(first).save(making.folder / made.png)
+    _copy(first, making.folder / made.png)
     if (kept := _unchanged(made, making)) is not None:
         return kept
     dataset = _capture(made, source, first, CLIP_SERIES_NUMBER)
