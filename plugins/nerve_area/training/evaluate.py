@@ -160,6 +160,26 @@ def report(rows):
         print(f"  seconds {np.median([r['s'] for r in rows if r['mode'] == mode]):.3f}")
 
 
+def curve(cases, seed=2):
+    """How the outline from a caliper falls with the seed's noise, one seed a nerve."""
+    for times in (0.0, 0.5, 1.0, 1.5, 2.0):
+        rng = np.random.default_rng(seed)
+        own, found, areas, seed_areas = [], [], [], []
+        for case in cases:
+            spacing = spacing_of(case)
+            for truth in case.whole_nerves():
+                drawn = in_mm(noisy(ellipse_of(truth), rng, 0.10 * times, 0.12 * times, 6 * times), spacing)
+                ring = mask_of(drawn.ring(spacing), truth.shape)
+                own.append(dice(ring, truth))
+                seed_areas.append(abs(ring.sum() / truth.sum() - 1))
+                trace = tracing.from_ellipse(case.image, spacing, drawn)
+                mask = mask_of(trace.outline, truth.shape) if trace else np.zeros_like(truth)
+                found.append(dice(mask, truth))
+                areas.append(abs(mask.sum() / truth.sum() - 1))
+        print(f"noise x {times}: seed Dice {np.median(own):.3f}, area {100 * np.median(seed_areas):.1f} %; "
+              f"outline Dice {np.median(found):.3f}, area {100 * np.median(areas):.1f} %", flush=True)  # fmt: skip
+
+
 def main(which, repeats="4", out=""):
     fold = -1 if which == "test" else int(which)
     cases = [c for c in load() if c.fold == fold and not c.copy]
@@ -167,6 +187,7 @@ def main(which, repeats="4", out=""):
     if out:
         Path(out).write_text(json.dumps(rows), encoding="utf-8")
     report(rows)
+    curve(cases)
 
 
 if __name__ == "__main__":
