@@ -1,4 +1,4 @@
-"""Write the weights as ONNX in half precision: ``python -m plugins.nerve_area.training.export OUT.onnx IN.pt [IN.pt ...]``.
+"""Write the weights as ONNX in half precision: ``python -m …training.export OUT.onnx IN.pt [IN.pt ...]``.
 
 Several checkpoints are joined into one graph that averages their log odds.
 """
