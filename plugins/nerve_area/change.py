@@ -17,7 +17,7 @@ def changes(exam: Exam, earlier: Sequence[Earlier]) -> list[Conclusion]:
             continue
         last = min(before, key=lambda each: each.days_ago)
         text = f"{area.place}: {area.mm2:.1f} mm², {last.value:.1f} mm² {last.days_ago:.0f} days ago"
-        text += f", {area.mm2 - last.value:+.1f} mm². Repeated measurements by themselves differ by some 10 %."
+        text += f", {area.mm2 - last.value:+.1f} mm²."
         result.append(Conclusion(f"change_{area.structure}_{area.side}_{area.site}", f"Change: {area.place}", text,
                                  evidence=(area.image,)))  # fmt: skip
     return result

@@ -110,7 +110,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         "zaidman",
         "Regional or diffuse enlargement of median and ulnar nerves",
         "Zaidman 2013",
-        "diffuse in 89 % of 35 with CMT-1; none, mild or regional in CIDP 64 %, GBS 95 %, MMN 100 %",
+        "diffuse in 89 % of 35 with CMT-1; another category in CIDP 64 %, GBS 95 %, MMN 100 %",
         rules.zaidman,
     ),
     Protocol(

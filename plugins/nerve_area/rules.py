@@ -121,9 +121,9 @@ def zaidman(exam: Exam) -> Verdict | None:
     enlarged = [any(area.enlarged for area in region) for region in regions]
     twice = [any(area.over_twice for area in region) for region in regions]
     if not any(enlarged):
-        word = "none"
+        word = "no enlargement"
     elif not any(twice):
-        word = "mild"
+        word = "enlarged, never over twice normal"
     else:
         word = "diffuse" if all(enlarged) else "regional"
     areas = tuple(area for region in regions for area in region if area.enlarged)
