@@ -23,7 +23,7 @@ lint: $(VENV)/tested  ## style, types, architecture
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy && $(BIN)/lint-imports
 
 bench: $(VENV)/tested  ## measure against DCMTK and Orthanc; prints ratios beside the goals
-	@$(BIN)/python -m tests.benchmarks
+	@$(BIN)/python tests/benchmarks
 
 clean:          ## remove the environments and what the demo made
 	rm -rf $(VENV) demo-output build dist

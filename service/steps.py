@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,10 +33,12 @@ from service.analyse.run import Room, analyse, summarise
 from service.config import Destination, Settings
 from service.ledger import Job, Ledger, Outcome, Verdict
 from service.ledger import Result as Stored
+from service.logs import event
 from service.report.assemble import reports
 from service.report.identity import digest
 from service.report.values import Content, Making, Moment, Plan, Previous, ReportObject, Unread
 
+_LOG = logging.getLogger(__name__)
 _REPORT_LIMITS = Limits(time_s=300, memory_mb=4096, output_mb=4096)
 _READ_LIMITS = Limits(time_s=120, memory_mb=2048, output_mb=256)
 
@@ -67,6 +71,7 @@ class StudyWork:
                 conclude_and_report, work, making, limits=_REPORT_LIMITS, scratch=scratch, wanted=wanted
             )
             stored = tuple(self._keep(one, making.folder) for one in made)
+        watch.lap("reports made", len(stored))
         findings = [*records(results), *(conclusion_record(one) for one in content.conclusions)]
         return Outcome(stored, tuple(verdicts(exam, results)), json.dumps(findings))
 
@@ -114,6 +119,19 @@ class StudyWork:
             instance_number=one.instance_number,
             key=one.key,
         )
+
+
+class _Watch:
+    """Logs how long each stage of a study took, for whoever asks where the time went."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+
+    def lap(self, name: str, count: int) -> None:
+        """End a stage."""
+        now = time.monotonic()
+        event(_LOG, logging.INFO, name, count=count, seconds=round(now - self._begun, 4))
+        self._begun = now
 
 
 @dataclass(frozen=True, slots=True)
