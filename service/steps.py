@@ -61,8 +61,11 @@ class StudyWork:
         scratch.mkdir(exist_ok=True, mode=0o700)
         room = Room(scratch, _limits(self.settings), wanted)
         paths = [str(data / one.path) for one in self.ledger.instances(job.study_instance_uid, job.generation)]
+        watch = _Watch()
         exam = call(read_exam, paths, mapping_rules(self.settings), limits=_READ_LIMITS, scratch=scratch, wanted=wanted)
+        watch.lap("study read", len(paths))
         results = analyse(exam.acquisitions, self.registry, self.references, room)
+        watch.lap("plugins run", len(results))
         crash.point("mid_plugin")
         with tempfile.TemporaryDirectory(prefix="report-", dir=scratch) as folder:
             making = self._making(job, Path(folder))
