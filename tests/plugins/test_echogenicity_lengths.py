@@ -186,3 +186,36 @@ def test_a_shifted_image_gives_a_shifted_outline_and_the_same_values(muscle, val
     assert {m.name for m in here.measurements} == {m.name for m in there.measurements}
     for measurement in here.measurements:
         assert value(there, measurement.name) == pytest.approx(measurement.value, rel=1e-6, abs=1e-6)
+
+
+def test_a_flipped_picture_has_the_same_values_and_the_opposite_angle(value):
+    tissue = LongitudinalMuscle(slope=0.05)
+    grey = still(tissue, PICTURE, 9)
+    points = [PICTURE.point(x, z) for x, z in tissue.outline_mm]
+    box = PICTURE.box
+    turned = [(box.column0 + box.column1 - column, row) for column, row in points]
+    mirrored = grey.copy()
+    inside = np.s_[box.row0 : box.row1, box.column0 : box.column1]
+    mirrored[inside] = grey[inside][:, ::-1]
+    found = []
+    for pixels, contour in ((grey, points), (mirrored, turned)):
+        drawn = Region(RegionShape.POLYGON, tuple(contour), RegionOrigin.REGIONS_FILE, structure="biceps_brachii")
+        clip = Clip("1.1", "1", ArrayFrames(pixels), (TissueRegion(box, Spacing(0.1, 0.1)),), drawn=(drawn,))
+        acquisition = Acquisition("biceps_brachii", Side.LEFT, None, View.LONGITUDINAL, (clip,))
+        found.append(Echogenicity().analyse(acquisition, NoReferences())[0])
+    there, back = found
+    for name in ("echo_intensity_mean", "muscle_thickness", "echo_intensity_slope", "subcutaneous_thickness"):
+        assert value(back, name) == pytest.approx(value(there, name), rel=1e-6)
+    assert value(back, "fibre_angle") == pytest.approx(-value(there, "fibre_angle"), abs=0.5)
+    assert value(back, "pennation_angle") == pytest.approx(value(there, "pennation_angle"), abs=0.5)
+
+
+@pytest.mark.parametrize("gain", [0.9, 1.1])
+def test_a_tenth_more_or_less_gain_moves_the_mean_by_a_tenth_and_no_length(muscle, value, gain):
+    pixels = muscle.layers(fascia=170, border=180)
+    louder = np.round(pixels * gain).clip(0, 255).astype(np.uint8)
+    before, after = (muscle.analyse(muscle.clip(each))[0] for each in (pixels, louder))
+    assert value(after, "echo_intensity_mean") == pytest.approx(gain * value(before, "echo_intensity_mean"), abs=0.1)
+    for name in ("muscle_thickness", "subcutaneous_thickness", "region_area"):
+        assert value(after, name) == pytest.approx(value(before, name), rel=1e-9)
+    assert value(after, "glcm_contrast") == pytest.approx(value(before, "glcm_contrast"), rel=0.05)
