@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from plugins.contract import (
     Acquisition,
@@ -18,7 +18,7 @@ from plugins.echogenicity import pitfalls
 from plugins.echogenicity.borders import thickness_lines
 from plugins.echogenicity.chosen import Chosen, with_muscle
 from plugins.echogenicity.depth import DepthFigures
-from plugins.echogenicity.figures import figures_of
+from plugins.echogenicity.figures import figures_of, lies_at_skin
 from plugins.echogenicity.limits import Limits
 from plugins.echogenicity.maps import LocalMap
 from plugins.echogenicity.neighbours import neighbour_difference
@@ -57,6 +57,11 @@ def measure_image(clip: Clip, chosen: Chosen, acquisition: Acquisition, limits: 
     grey, coloured = clip.frames.grey(chosen.frame), clip.frames.coloured(chosen.frame)
     chosen = with_muscle(chosen, clip, grey, coloured, acquisition)
     scene = scene_of(clip, chosen, grey, coloured, acquisition)
+    if lies_at_skin(scene):
+        if chosen.muscle == chosen.outline:
+            return _at_skin(clip, chosen)
+        chosen = replace(chosen, muscle=None, superficial=(), deep=(), confidence=None)
+        scene = scene_of(clip, chosen, grey, coloured, acquisition)
     refused = _refused(clip, scene)
     if refused is not None:
         return refused
@@ -67,6 +72,18 @@ def measure_image(clip: Clip, chosen: Chosen, acquisition: Acquisition, limits: 
         values["neighbour_difference"] = difference
     raised = pitfalls.of_image(clip, scene, values, limits)
     return ImageValues(clip, chosen, values, raised, _lines(scene, values), found.depth, found.local)
+
+
+def _at_skin(clip: Clip, chosen: Chosen) -> NotAssessable:
+    """The refusal of what the search found at the skin, with the outline as a candidate that a person may reject."""
+    return NotAssessable(
+        ReasonCode.NEEDS_REGION,
+        "no region was drawn, and the upper line that was found is the skin: this may not be the muscle named",
+        "check the structure's name, and draw the muscle's contour on the scanner, in the viewer, or in a regions file",
+        FrameRef(clip.sop_instance_uid, chosen.frame),
+        tuple(Line(other, LineRole.ALTERNATIVE) for other in (chosen.outline, *chosen.alternatives)),
+        chosen.confidence,
+    )
 
 
 def _refused(clip: Clip, scene: Scene) -> NotAssessable | None:

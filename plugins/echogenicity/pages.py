@@ -65,11 +65,18 @@ def muscle_page(
             _picture(shown),
             *_map_panel(shown),
             *_profile_panel(images),
-            Panel(title="Echo intensity", chart=repeats_chart(images, named["echo_intensity_mean"])),
+            *_repeats_panel(images, named["echo_intensity_mean"]),
             Panel(title="Values and comparison", text=_words(lines, named["echo_intensity_mean"], finding)),
         ),
         footer=_sentences(finding.flags),
     )
+
+
+def _repeats_panel(images: Sequence[ImageValues], echo: Measurement) -> tuple[Panel, ...]:
+    """Nothing for a single image without a reference: one point is no chart."""
+    if len(images) < 2 and not isinstance(echo.comparison, Comparison):
+        return ()
+    return (Panel(title="Echo intensity", chart=repeats_chart(images, echo)),)
 
 
 def repeats_chart(images: Sequence[ImageValues], measurement: Measurement) -> Chart:

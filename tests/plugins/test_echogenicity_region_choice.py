@@ -159,3 +159,24 @@ def test_a_drawing_on_a_frame_that_is_not_there_is_reported(muscle):
     (refused,) = muscle.analyse(muscle.clip(drawn=(late,)))
     assert refused.code is ReasonCode.REGION_INVALID
     assert refused.image.frame == 0
+
+
+def at_skin() -> Located:
+    top = ((50.0, 26.0), (350.0, 26.0), (350.0, 210.0), (50.0, 210.0), (50.0, 26.0))
+    return replace(SURE, outline=top, superficial=((50.0, 24.0), (350.0, 24.0)))
+
+
+def test_a_line_at_the_skin_is_no_fascia(muscle, search):
+    search(at_skin())
+    (refused,) = muscle.analyse(muscle.clip(drawn=()))
+    assert refused.code is ReasonCode.NEEDS_REGION
+    assert "skin" in refused.text
+    assert [line.role for line in refused.lines] == [LineRole.ALTERNATIVE] * 2
+
+
+def test_lengths_are_not_taken_from_a_line_at_the_skin(muscle, search):
+    search(at_skin())
+    box = Region(RegionShape.BOX, ((120.0, 100.0), (280.0, 180.0)), RegionOrigin.SCANNER)
+    found = muscle.analyse(muscle.clip(drawn=(box,)))[0]
+    assert found.confidence is None
+    assert "muscle_thickness" not in {m.name for m in found.measurements}
