@@ -16,6 +16,7 @@ from plugins.contract import (
     Flag,
     FrameRef,
     NotAssessable,
+    Observation,
     ReasonCode,
     Scope,
 )
@@ -23,7 +24,7 @@ from plugins.fasciculation import flags
 from plugins.fasciculation.clip import ClipMotion, motion_of
 from plugins.fasciculation.events import IN_MOTION, events_of, tables_of
 from plugins.fasciculation.field_of_view import FieldOfView, field_of_view
-from plugins.fasciculation.measures import Observed, measurements_of, presence_of
+from plugins.fasciculation.measures import Observed, fine_motion_of, measurements_of, presence_of
 from plugins.fasciculation.page import overlay_of, page_of, representative
 from plugins.fasciculation.timebase import TimeBase, time_base
 from reference_store import anatomy
@@ -48,6 +49,11 @@ class Settings(Protocol):
         ...
 
     @property
+    def fine_motion(self) -> bool:
+        """Whether to describe fine motion."""
+        ...
+
+    @property
     def minimum_rate_hz(self) -> float:
         """Least distinct frames per second."""
         ...
@@ -61,6 +67,7 @@ class ClipResult:
     motion: ClipMotion
     seen: Observed
     view: FieldOfView
+    fine: Observation | None
     flags: tuple[Flag, ...]
     times_s: npt.NDArray[np.float64]
 
@@ -79,7 +86,10 @@ def assess(clip: Clip, acquisition: Acquisition, settings: Settings) -> ClipResu
     reason = _reason(clip, motion, seen, settings)
     if reason is not None:
         return reason
-    return ClipResult(clip, motion, seen, view, _flags(motion, seen, view, base, clip), np.asarray(base.times_s))
+    field = motion.valid if view.inside is None else motion.valid & view.inside
+    fine = fine_motion_of(motion.usual_mm, field) if settings.fine_motion else None
+    doubts = _flags(motion, seen, view, base, clip)
+    return ClipResult(clip, motion, seen, view, fine, doubts, np.asarray(base.times_s))
 
 
 def finding_of(result: ClipResult, acquisition: Acquisition) -> Finding:
@@ -93,7 +103,7 @@ def finding_of(result: ClipResult, acquisition: Acquisition) -> Finding:
         outline=result.view.outline,
         measurements=measurements_of(seen),
         region_origin=result.view.origin,
-        observations=(presence,),
+        observations=(presence,) if result.fine is None else (presence, result.fine),
         events=seen.events,
         flags=(*result.flags, *_muscle_flags(acquisition)),
         pages=(page_of(clip, motion, seen.events, result.view.outline, text),),

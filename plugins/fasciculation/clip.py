@@ -14,6 +14,7 @@ from plugins.fasciculation.flow import Step, steps
 from plugins.fasciculation.grid import Floats, Grid, grid_of
 from plugins.fasciculation.judge import Verdict, verdicts
 from plugins.fasciculation.motion import Stretch, moving, stretches
+from plugins.fasciculation.pulse import beating
 from plugins.fasciculation.stretch import field_of
 
 WINDOW_S = 20.0
@@ -32,6 +33,8 @@ class Judged:
     frame: int
     in_motion: bool
     """It lies in a stretch that moves too much to judge."""
+    beat: bool
+    """It is one of many that come like a pulse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ class ClipMotion:
     """Frames that differ from the one before."""
     rate_hz: float
     """Distinct frames per second."""
+    usual_mm: Floats
+    """How far each block usually goes out and back, noise included, shape (rows, columns)."""
     probe_mm_s: tuple[float, ...]
     """Speed of the whole picture, averaged over each 0.2 s."""
 
@@ -150,12 +155,13 @@ def _joined(parts: list[_Part], grid: Grid, times: npt.NDArray[np.float64], coun
         observed += float((own & ~part.much).sum()) / field.rate_hz
         apart += stretches(field, part.much & own)
         probe += _averaged(field.probe_mm_s[own], max(1, round(0.2 * field.rate_hz)))
-        for each, verdict in zip(part.found, verdicts(part.found), strict=True):
+        for each, verdict, beat in zip(part.found, verdicts(part.found), beating(part.found), strict=True):
             frame = int(np.abs(times - each.peak_s).argmin())
-            judged.append(Judged(each, verdict, frame, bool(part.much[each.time])))
+            judged.append(Judged(each, verdict, frame, bool(part.much[each.time]), beat))
     step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
     span = float(times[-1] - times[0]) + step
     valid = np.logical_and.reduce([part.field.valid for part in parts]) if parts else np.zeros(grid.blocks, bool)
+    usual = np.median([part.field.scored.noise for part in parts], axis=0) if parts else np.zeros(grid.blocks)
     return ClipMotion(
         grid=grid,
         valid=valid,
@@ -165,6 +171,7 @@ def _joined(parts: list[_Part], grid: Grid, times: npt.NDArray[np.float64], coun
         observed_s=min(observed, span),
         frames=count,
         rate_hz=(count - 1) / (span - step) if span > step else 0.0,
+        usual_mm=np.asarray(usual, np.float32),
         probe_mm_s=tuple(probe),
     )
 

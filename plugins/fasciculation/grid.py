@@ -90,10 +90,12 @@ def grid_of(clip: Clip) -> Grid:
         down, across = max(1, round(WORK_MM / spacing.row_mm)), max(1, round(WORK_MM / spacing.column_mm))
     while (high // (down * BLOCK)) * (wide // (across * BLOCK)) > MAX_BLOCKS:
         down, across = down + 1, across + 1
+    if min(high // (down * BLOCK), wide // (across * BLOCK)) < 3:
+        down = across = 1  # a small picture is not reduced
     blocks = high // (down * BLOCK), wide // (across * BLOCK)
     if min(blocks) < 3:
-        # too small to cut: as it is, with small blocks
-        return Grid(box, spacing, (max(high, 24), max(wide, 24)), (max(3, high // BLOCK), max(3, wide // BLOCK)))
+        # smaller than three blocks: enlarged to that
+        return Grid(box, spacing, (max(high, 3 * BLOCK), max(wide, 3 * BLOCK)), (max(blocks[0], 3), max(blocks[1], 3)))
     top = box.row0 + (high - blocks[0] * BLOCK * down) // 2
     left = box.column0 + (wide - blocks[1] * BLOCK * across) // 2
     cut = Box(left, top, left + blocks[1] * BLOCK * across, top + blocks[0] * BLOCK * down)

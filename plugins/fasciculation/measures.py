@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from plugins.codes import ABSENT, ACQUISITION_DURATION, MAXIMUM, MEDIAN, PRESENT
 from plugins.contract import Code, Event, Measurement, Observation
 from plugins.fasciculation import codes
+from plugins.fasciculation.grid import Floats
 from plugins.fasciculation.rates import rate_detectable, rate_not_excluded
 
 ENOUGH = 2
 """Fasciculations in the observed time that a muscle needs to be called fasciculating (Noto 2017)."""
+FINE_FACTOR = 3.0
+"""How much more than the median block a restless one moves."""
+FINE_MM = 0.015
 CRITERION = "at least two fasciculations in the observed time (Noto 2017)"
 
 
@@ -36,9 +41,10 @@ class Observed:
 def measurements_of(seen: Observed) -> tuple[Measurement, ...]:
     """Counts, rates and their limits always; sizes only where there are events and a calibration."""
     count, minutes = len(seen.accepted), seen.observed_s / 60
+    at_rest = sum(1 for event in seen.accepted if not event.properties.get("in_motion"))
     made = [
-        _measure("fasciculation_count", codes.COUNT, count, "{counts}", "accepted events in the judged time"),
-        _measure("fasciculation_rate", codes.RATE, count / minutes, "/min", "count over the judged time"),
+        _measure("fasciculation_count", codes.COUNT, count, "{counts}", "accepted events"),
+        _measure("fasciculation_rate", codes.RATE, at_rest / minutes, "/min", "events over the judged time"),
         _measure("observed_time", codes.OBSERVED_TIME, seen.observed_s, "s", "without stretches of too much motion"),
         _measure("clip_time", ACQUISITION_DURATION, seen.span_s, "s", "first frame's start to last frame's end"),
         _measure(
@@ -59,6 +65,26 @@ def measurements_of(seen: Observed) -> tuple[Measurement, ...]:
             _measure("share_involved", codes.SHARE, 100 * seen.share, "%", "part of the judged field that took part")
         )
     return (*made, *_sizes(seen.accepted))
+
+
+def fine_motion_of(usual_mm: Floats, field: npt.NDArray[np.bool_]) -> Observation | None:
+    """Blocks that never rest although their neighbours do; an observation without validation.
+
+    Fibrillations are seen as such fine motion in denervated muscle. A small artery, tremor and picture noise look
+    the same, so that nothing follows from it but to look again.
+    """
+    inside = usual_mm[field]
+    if not inside.size:
+        return None
+    restless = inside > max(FINE_FACTOR * float(np.median(inside)), FINE_MM)
+    if restless.mean() < 0.01:
+        return None
+    usual_um = 1000 * float(inside[restless].mean())
+    text = (
+        f"fine irregular motion in {100 * restless.mean():.0f} % of the field, usually {usual_um:.0f} µm;"
+        " observation only, not validated: arteries, tremor and noise look alike"
+    )
+    return Observation("fine_motion", codes.FINE_MOTION, PRESENT, text, "not validated")
 
 
 def _sizes(accepted: Sequence[Event]) -> list[Measurement]:

@@ -16,7 +16,7 @@ from plugins.fasciculation.candidates import Field
 
 PROBE_MM_S = 4.0
 """Mean speed of the whole picture above which nothing is judged."""
-UNREST_MM_S = 0.9
+UNREST_MM_S = 0.22
 """Median residual speed of the blocks above which nothing is judged: tissue moves against itself everywhere."""
 SMOOTH_S = 0.4
 MARGIN_S = 0.15

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from dataset import ClipData
 
+from plugins.fasciculation.pulse import beating
+
 BIG_MM = 0.3
 
 
@@ -20,7 +22,8 @@ def table(clips: list[ClipData], shares: dict[int, np.ndarray], threshold: float
         hit = wrong = big = found_big = small = found_small = judged_big = judged_hit = 0
         minutes, shareds = 0.0, []
         for at, clip in chosen:
-            kept = (shares[at][:, 0] >= threshold) & ~clip.in_motion
+            needed = np.where(clip.in_motion, max(threshold, 0.95), threshold)
+            kept = (shares[at][:, 0] >= needed) & ~np.array(beating(clip.found), bool)
             wrong += sum(1 for index in np.flatnonzero(kept) if clip.matched[index] < 0)
             seen = {clip.matched[index] for index in np.flatnonzero(kept)} - {-1}
             hit += len(seen)
