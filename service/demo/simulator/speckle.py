@@ -2,8 +2,8 @@
 
 Scatterers lie on a jittered grid and have complex Gaussian amplitudes, so that the sum over a resolution cell is
 itself complex Gaussian and the envelope Rayleigh distributed, even with few scatterers in a cell (Goodman 1975:
-mean over SD of the envelope is 1.91). Reading the envelope between grid points fills its nulls: 1.8 to 2.1 is reached. Lateral position ``x`` and depth ``z`` are in millimetres from the left end and
-the face of the probe.
+mean over SD of the envelope is 1.91). Reading the envelope between grid points fills its nulls: 1.8 to 2.1 is reached.
+Lateral position ``x`` and depth ``z`` are in millimetres from the left end and the face of the probe.
 """
 
 from __future__ import annotations
