@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plugins.echogenicity.region.confidence import confidence, score
-from plugins.echogenicity.region.decoding import Evidence, best_paths, readings
+from plugins.echogenicity.region.decoding import BEND, Evidence, best_paths, readings
 from plugins.echogenicity.region.geometry import COLUMNS, ROWS, Layer, line_points, outline_of
 from plugins.echogenicity.region.layers import layers_between, ridges
 from plugins.images import Box
@@ -85,7 +85,7 @@ def test_the_best_path_is_best(seed: int) -> None:
 
     def worth(rows: tuple[int, ...]) -> float:
         steps = np.abs(np.diff(rows))
-        return -np.inf if steps.max() > 1 else float(scores[0, rows, range(5)].sum() - 0.35 * steps.sum())
+        return -np.inf if steps.max() > 1 else float(scores[0, rows, range(5)].sum() - BEND * steps.sum())
 
     best = max(worth(rows) for rows in itertools.product(range(4), repeat=5))
     assert worth(tuple(int(row) for row in path)) == pytest.approx(best, abs=1e-5)

@@ -19,11 +19,11 @@ NEAR = 6
 """Rows on either side of a path that count as the line."""
 THINNEST = 10
 """Rows that must lie between the two lines; a muscle thinner than 4 % of the field cannot be measured in it."""
-BEND = 0.35
+BEND = 1.5
 """Cost of one row of rise, in units of log-probability."""
 EDGE_LEVEL = 0.35
 """Share of the area map's plateau at which the muscle begins."""
-USUAL_FASCIA = 2.9
+USUAL_FASCIA = 3.1
 """Rows from a fascia's centre to the muscle, usually: about 0.5 mm in a field 40 mm deep."""
 EDGE_SHARE = 0.35
 """Share that the area map's own edge has against the usual one."""

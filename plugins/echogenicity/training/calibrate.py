@@ -27,6 +27,11 @@ MARGIN = 0.10
 """Added to the score that reaches the precision in cross-validation: few errors fix that score badly."""
 
 
+WRONG_MASKS = frozenset({23, 64})
+"""Not used to fix confidence and threshold, but counted as wrong in the numbers: in 23 the second muscle is drawn,
+in 64 a line within the skin. Found among the pictures that the network trained on them still answered otherwise."""
+
+
 def evidence_of(row: Row) -> Evidence:
     one = row["evidence"]
     return Evidence(tuple(one["mass"]), tuple(one["presence"]), one["agreement"], one["spread"])
@@ -95,10 +100,11 @@ def report(rows: list[Row]) -> list[str]:
     scores = np.array([score(evidence_of(row)) for row in real])
     folds = np.array([row["fold"] for row in real])
     blocks = np.array([row["number"] // 24 for row in real], float)
+    drawn_well = np.array([row["number"] not in WRONG_MASKS for row in real])
     answered = np.zeros(right.size, bool)
     for fold in np.unique(folds):
         # one fold alone can only be judged by its own threshold
-        others = folds != fold if np.unique(folds).size > 1 else folds == fold
+        others = (folds != fold if np.unique(folds).size > 1 else folds == fold) & drawn_well
         answered[folds == fold] = scores[folds == fold] >= threshold_score(scores[others], right[others])
     relative = np.array([100 * abs(row["thickness"] / row["true_thickness"] - 1) for row in real])
     off = np.array([row["thickness"] - row["true_thickness"] for row in real])
@@ -106,10 +112,13 @@ def report(rows: list[Row]) -> list[str]:
     good = answered & right
     lines = [
         f"both lines right: {share_text(int(right.sum()), right.size)}",
+        f"the same without two wrong masks: {share_text(int((right & drawn_well).sum()), int(drawn_well.sum()))}",
         f"narrow fields with black margins: {share_text(int(right[narrow].sum()), int(narrow.sum()))}",
         f"the others: {share_text(int(right[~narrow].sum()), int((~narrow).sum()))}",
         f"answered (threshold from the other folds): {share_text(int(answered.sum()), right.size)}",
         f"right when answered: {share_text(int(good.sum()), int(answered.sum()))}",
+        f"the same without two wrong masks: "
+        f"{share_text(int((good & drawn_well).sum()), int((answered & drawn_well).sum()))}",
         f"answered in narrow fields: {share_text(int(answered[narrow].sum()), int(narrow.sum()))}",
         f"thickness error in %, all: {_spread(relative, blocks)}",
         f"thickness error in %, answered: {_spread(relative[answered], blocks[answered])}",
@@ -120,7 +129,7 @@ def report(rows: list[Row]) -> list[str]:
     ]
     others = [score(evidence_of(row)) for row in rows if "right" not in row]
     if others:
-        level = threshold_score(scores, right)
+        level = threshold_score(scores[drawn_well], right[drawn_well])
         lines.append(
             f"transverse forearms answered as if lengthwise: {share_text(sum(s >= level for s in others), len(others))}"
         )
@@ -135,7 +144,7 @@ def main() -> None:
     given = parser.parse_args()
     rows = json.loads(given.cases.read_text(encoding="utf-8"))
     print("\n".join(report(rows)))
-    real = [row for row in rows if "right" in row]
+    real = [row for row in rows if "right" in row and row["number"] not in WRONG_MASKS]
     scores = np.array([score(evidence_of(row)) for row in real])
     right = np.array([row["right"] for row in real])
     constant, slope = logistic(scores, right)
