@@ -23,9 +23,9 @@ BEND = 1.5
 """Cost of one row of rise, in units of log-probability."""
 EDGE_LEVEL = 0.35
 """Share of the area map's plateau at which the muscle begins."""
-USUAL_FASCIA = 3.1
+USUAL_FASCIA = 3.0
 """Rows from a fascia's centre to the muscle, usually: about 0.5 mm in a field 40 mm deep."""
-EDGE_SHARE = 0.35
+EDGE_SHARE = 0.15
 """Share that the area map's own edge has against the usual one."""
 FAR = 40
 """Rows from which two paths are simply different."""
