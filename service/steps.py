@@ -17,20 +17,26 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 from plugins.contract import Finding, NotAssessable, Result, parameters
 from reference_store import anatomy
+from reference_store.collecting import VolunteerRule
 from reference_store.comparison import References
+from reference_store.phantom import PhantomRule
+from reference_store.store import latest
 from reference_store.values import Side, View
 from service import crash
 from service.analyse.acquisitions import MappingRule
-from service.analyse.child import Limits, call
+from service.analyse.child import ChildFailed, Limits, call
 from service.analyse.exam import Exam, read_exam
+from service.analyse.feeding import FeedRules, exam_facts, feed, keep_phantoms, phantoms
 from service.analyse.read import Unread as UnreadFile
 from service.analyse.record import conclusion_record, records
 from service.analyse.registry import Registry
 from service.analyse.run import Room, analyse, summarise
 from service.config import Destination, Settings
+from service.errors import Misconfigured
 from service.ledger import Job, Ledger, Outcome, Verdict
 from service.ledger import Result as Stored
 from service.logs import event
@@ -64,19 +70,56 @@ class StudyWork:
         watch = _Watch()
         exam = call(read_exam, paths, mapping_rules(self.settings), limits=_READ_LIMITS, scratch=scratch, wanted=wanted)
         watch.lap("study read", len(paths))
-        results = analyse(exam.acquisitions, self.registry, self.references, room)
+        references = self._references()
+        results = analyse(exam.acquisitions, self.registry, references, room)
         watch.lap("plugins run", len(results))
         crash.point("mid_plugin")
         with tempfile.TemporaryDirectory(prefix="report-", dir=scratch) as folder:
             making = self._making(job, Path(folder))
-            work = ReportWork(job.study_instance_uid, exam, results, self.registry, self.references)
+            work = ReportWork(job.study_instance_uid, exam, results, self.registry, references)
             content, made = call(
                 conclude_and_report, work, making, limits=_REPORT_LIMITS, scratch=scratch, wanted=wanted
             )
             stored = tuple(self._keep(one, making.folder) for one in made)
         watch.lap("reports made", len(stored))
+        self._feed(job, paths, exam, results, wanted)
         findings = [*records(results), *(conclusion_record(one) for one in content.conclusions)]
         return Outcome(stored, tuple(verdicts(exam, results)), json.dumps(findings))
+
+    def _references(self) -> References:
+        """As they are now: an activation or a failed phantom check since the start counts for this study already."""
+        folder = self.settings.references.folder
+        if folder is None:
+            return self.references
+        try:
+            return cast(References, latest(folder))
+        except (ValueError, OSError) as error:
+            raise Misconfigured(f"references.folder = {folder}: {error}") from error
+
+    def _feed(
+        self, job: Job, paths: Sequence[str], exam: Exam, results: Sequence[Result], wanted: Callable[[], bool]
+    ) -> None:
+        """Let the reference store learn from the exam. A store that cannot be written costs no report, but is told."""
+        folder = self.settings.references.folder
+        if folder is None:
+            return
+        rules, scratch = feed_rules(self.settings), self.settings.service.data_folder / "scratch"
+        try:
+            facts = call(exam_facts, paths, limits=_READ_LIMITS, scratch=scratch, wanted=wanted)
+            sender = next((one.source for one in self.ledger.instances(job.study_instance_uid)), "")
+            day = datetime.fromtimestamp(job.created_at, UTC).date().isoformat()
+            if rules.phantom.matched({**facts.looked_at, "ae_title": sender}):
+                measured = call(phantoms, exam.acquisitions, limits=_READ_LIMITS, scratch=scratch, wanted=wanted)
+                event(
+                    _LOG, logging.INFO, "phantom measured", images=keep_phantoms(folder, measured, facts.studied or day)
+                )
+                return
+            kind, kept = feed(folder, rules, facts, results, ae_title=sender, day=day)
+            event(_LOG, logging.INFO, "references fed", kind=kind, values=kept)
+        except (OSError, ValueError, ChildFailed) as error:
+            if isinstance(error, ChildFailed) and error.kind == "cancelled":
+                raise
+            event(_LOG, logging.ERROR, "references not fed", reason=type(error).__name__)
 
     def _making(self, job: Job, folder: Path) -> Making:
         settings, data = self.settings, self.settings.service.data_folder
@@ -176,6 +219,20 @@ def mapping_rules(settings: Settings) -> tuple[MappingRule, ...]:
             rule.view or View.UNKNOWN,
         )
         for rule in settings.mapping
+    )
+
+
+def feed_rules(settings: Settings) -> FeedRules:
+    """The site's rules by which an exam is a volunteer's or a phantom's."""
+    own = settings.references
+    return FeedRules(
+        VolunteerRule(
+            own.volunteer_study_description,
+            own.volunteer_protocol_name,
+            own.volunteer_ae_title,
+            own.volunteer_patient_id,
+        ),
+        PhantomRule(own.phantom_study_description, own.phantom_protocol_name, own.phantom_patient_id),
     )
 
 

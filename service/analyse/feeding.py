@@ -41,6 +41,15 @@ class ExamFacts:
     studied: str | None = None
     """Study date, ISO 8601."""
 
+    @property
+    def looked_at(self) -> dict[str, str | None]:
+        """Under the names that rules use."""
+        return {
+            "study_description": self.study_description,
+            "protocol_name": self.protocol_name,
+            "patient_id": self.patient_id,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Phantom:
@@ -103,14 +112,8 @@ def feed(
         ISO date that stands in where the exam has no study date.
     """
     on = facts.studied or day
-    looked_at = {
-        "study_description": facts.study_description,
-        "protocol_name": facts.protocol_name,
-        "patient_id": facts.patient_id,
-        "ae_title": ae_title,
-    }
     collection = Collection(folder)
-    rule = rules.volunteer.matched(looked_at)
+    rule = rules.volunteer.matched({**facts.looked_at, "ae_title": ae_title})
     if rule is None:
         values = tuple(_patients(results, collection, on))
         QualityLog(folder).add_patients(values)
