@@ -111,11 +111,11 @@ class StudyWork:
             if rules.phantom.matched({**facts.looked_at, "ae_title": sender}):
                 measured = call(phantoms, exam.acquisitions, limits=_READ_LIMITS, scratch=scratch, wanted=wanted)
                 event(
-                    _LOG, logging.INFO, "phantom measured", images=keep_phantoms(folder, measured, facts.studied or day)
+                    _LOG, logging.INFO, "phantom measured", count=keep_phantoms(folder, measured, facts.studied or day)
                 )
                 return
             kind, kept = feed(folder, rules, facts, results, ae_title=sender, day=day)
-            event(_LOG, logging.INFO, "references fed", kind=kind, values=kept)
+            event(_LOG, logging.INFO, "references fed", role=kind, count=kept)
         except (OSError, ValueError, ChildFailed) as error:
             if isinstance(error, ChildFailed) and error.kind == "cancelled":
                 raise

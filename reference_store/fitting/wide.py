@@ -1,7 +1,8 @@
 """Models for larger cohorts: LMS from 200 subjects, quantile regression from 400.
 
 LMS (Cole & Green 1992) by maximum likelihood: M linear in the chosen columns, ln S linear in age, L one number.
-Quantile regression (Koenker 2005) by statsmodels: no assumption about the shape at all, and therefore many subjects.
+Quantile regression (Koenker 2005) by linear programming: no assumption about the shape, and so many
+subjects.
 One value a subject is used (the first side): both models speak of single sides, and sides are not independent.
 """
 
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import statsmodels.api as sm
-from scipy import optimize
+from scipy import optimize, sparse
 
 from reference_store.documents import Quantile, Term
 from reference_store.fitting.cohort import Cohort, Floats
@@ -75,6 +76,21 @@ def lms(cohort: Cohort) -> WideFit:
     )
 
 
+def _quantile(values: Floats, design: Floats, level: float) -> Floats:
+    """Coefficients of one regression quantile, exactly, as the linear programme that it is (Koenker & Bassett 1978).
+
+    Iterative reweighting does not always converge; the simplex does.
+    """
+    n, columns = design.shape
+    cost = np.concatenate([np.zeros(columns), np.full(n, level), np.full(n, 1 - level)])
+    equal = sparse.hstack([sparse.csr_matrix(design), sparse.identity(n), -sparse.identity(n)], format="csr")
+    bounds = [(None, None)] * columns + [(0, None)] * (2 * n)
+    found = optimize.linprog(cost, A_eq=equal, b_eq=values, bounds=bounds, method="highs")
+    if not found.success:
+        raise ValueError(f"the {level:.1%} quantile could not be fitted: {found.message}")
+    return np.asarray(found.x[:columns])
+
+
 def quantiles(cohort: Cohort) -> WideFit:
     """Fit quantile regressions. Raises ``ValueError`` for too few subjects."""
     if len(cohort) < QUANTILES_FROM:
@@ -82,13 +98,13 @@ def quantiles(cohort: Cohort) -> WideFit:
     values = _values(cohort)
     shape, candidates = choose(cohort, values)
     terms = terms_of(shape, cohort)
-    model = sm.QuantReg(values, matrix(terms, cohort))
+    design = matrix(terms, cohort)
     fitted = tuple(
         Quantile(
             percent,
             tuple(
                 replace(term, coefficient=float(c))
-                for term, c in zip(terms, model.fit(q=percent / 100, max_iter=5000).params, strict=True)
+                for term, c in zip(terms, _quantile(values, design, percent / 100), strict=True)
             ),
         )
         for percent in _PERCENTS
