@@ -21,16 +21,14 @@ from typing import cast
 
 from plugins.contract import Finding, NotAssessable, Result, parameters
 from reference_store import anatomy
-from reference_store.collecting import VolunteerRule
 from reference_store.comparison import References
-from reference_store.phantom import PhantomRule
 from reference_store.store import latest
 from reference_store.values import Side, View
 from service import crash
 from service.analyse.acquisitions import MappingRule
 from service.analyse.child import ChildFailed, Limits, call
 from service.analyse.exam import Exam, read_exam
-from service.analyse.feeding import FeedRules, exam_facts, feed, keep_phantoms, phantoms
+from service.analyse.feeding import exam_facts, feed, feed_rules, keep_phantoms, phantoms
 from service.analyse.read import Unread as UnreadFile
 from service.analyse.record import conclusion_record, records
 from service.analyse.registry import Registry
@@ -219,20 +217,6 @@ def mapping_rules(settings: Settings) -> tuple[MappingRule, ...]:
             rule.view or View.UNKNOWN,
         )
         for rule in settings.mapping
-    )
-
-
-def feed_rules(settings: Settings) -> FeedRules:
-    """The site's rules by which an exam is a volunteer's or a phantom's."""
-    own = settings.references
-    return FeedRules(
-        VolunteerRule(
-            own.volunteer_study_description,
-            own.volunteer_protocol_name,
-            own.volunteer_ae_title,
-            own.volunteer_patient_id,
-        ),
-        PhantomRule(own.phantom_study_description, own.phantom_protocol_name, own.phantom_patient_id),
     )
 
 

@@ -19,6 +19,7 @@ from reference_store.quality import PatientValue, QualityLog, scanner_of
 from reference_store.values import Device
 from service.analyse.read_facts import text
 from service.analyse.read_layout import DEFAULT_LIMITS, read_header
+from service.config import Settings
 from service.errors import Unanalysable
 
 _QUANTITIES = {
@@ -66,6 +67,20 @@ class FeedRules:
 
     volunteer: VolunteerRule = VolunteerRule()
     phantom: PhantomRule = PhantomRule()
+
+
+def feed_rules(settings: Settings) -> FeedRules:
+    """The site's rules by which an exam is a volunteer's or a phantom's."""
+    own = settings.references
+    return FeedRules(
+        VolunteerRule(
+            own.volunteer_study_description,
+            own.volunteer_protocol_name,
+            own.volunteer_ae_title,
+            own.volunteer_patient_id,
+        ),
+        PhantomRule(own.phantom_study_description, own.phantom_protocol_name, own.phantom_patient_id),
+    )
 
 
 def exam_facts(paths: Sequence[str]) -> ExamFacts:
