@@ -40,8 +40,10 @@ def picture_of(path: Path) -> tuple[np.ndarray, float]:
     """The tissue part of a still, 400 rows high, and its mm per pixel."""
     grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     busy = cv2.blur((np.abs(np.diff(grey.astype(np.int16), axis=1, append=0)) > 0).astype(np.float32), (15, 15)) > 0.5
-    rows, columns = np.flatnonzero(busy.mean(axis=1) > 0.5), np.flatnonzero(busy.mean(axis=0) > 0.5)
+    rows, columns = (np.flatnonzero(part > 0.6 * part.max()) for part in (busy.mean(axis=1), busy.mean(axis=0)))
     part = grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    if part.shape[1] < 0.4 * part.shape[0]:
+        part = grey  # the textured part was not found
     high = 400
     wide = round(part.shape[1] * high / part.shape[0])
     return cv2.resize(part, (min(wide, 600), high), interpolation=cv2.INTER_AREA), 45 / high
