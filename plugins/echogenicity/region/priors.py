@@ -2,11 +2,10 @@
 
 The finder outlines the first muscle under the skin. The thickness limits are limits of what is possible, not
 reference values: no published table of adult thickness with means and spreads per muscle was found, so they are
-this project's proposals, wide enough for athletes and for wasted muscle. Anchors: resting gastrocnemius medialis of
-the six TimTrack frames of T. van der Zee (CC0; 24 mm), and the working ranges of published ultrasound studies of
-the limbs (reviewed by Abe, Loenneke and Thiebaud 2015, Ultrasound 23:166, doi 10.1177/1742271X15587599). The upper
-limit is what matters: an answer one layer too deep is thicker than the muscle can be. Wasting can make a muscle
-thin, so the lower limit only excludes what could not be seen as a layer.
+this project's proposals, wide enough for athletes and for wasted muscle (for published measurements of the leg see
+the review of Abe, Loenneke and Thiebaud 2015, Ultrasound 23:166, doi 10.1177/1742271X15587599). The upper limit is
+what matters: an answer one layer too deep is thicker than the muscle can be. Wasting can make a muscle thin, so the
+lower limit only excludes what could not be seen as a layer.
 """
 
 from __future__ import annotations
