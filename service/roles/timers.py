@@ -38,9 +38,10 @@ def run(app: App, stop: threading.Event) -> None:
 
     every(settings.service.tick_seconds, "settle", lambda: settle(app.ledger, settings.settle, time.time()))
     every(SWEEP_S, "sweep", app.archive.sweep)
-    beat = Beat(app, "timers")
+    intake = Intake(app.ledger, app.archive, settings.listener.refuse_free_mb)
+    beat = Beat(app, "timers", lambda: intake.counters)
     every(BEAT_S, "beat", beat.now)
-    feeds = [_Polled(_feed(app, source)) for source in settings.orthanc]
+    feeds = [_Polled(_feed(app, source, intake)) for source in settings.orthanc]
     for source, feed in zip(settings.orthanc, feeds, strict=True):
         every(source.poll_seconds, f"orthanc {source.name}", feed.tick)
     web = _web(app) if settings.web.enabled else None
@@ -68,8 +69,7 @@ class _Polled:
         self.source.poll()
 
 
-def _feed(app: App, source: OrthancSource) -> OrthancFeed:
-    intake = Intake(app.ledger, app.archive, app.settings.listener.refuse_free_mb)
+def _feed(app: App, source: OrthancSource, intake: Intake) -> OrthancFeed:
     return OrthancFeed(
         source, intake, app.ledger, maximum_object_bytes=app.settings.listener.maximum_object_mb * 1_000_000
     )
