@@ -8,6 +8,7 @@ from itertools import islice
 import pytest
 from pydicom import dcmread
 
+from reference_store.collecting import Collection
 from service.analyse.registry import registry
 from service.app import references_of
 from service.config import validated
@@ -194,3 +195,29 @@ def test_a_missing_structure_is_a_stated_reason_and_no_number(house, pacs, exam,
     (report,) = returned(pacs.files())
     assert report.values == ()
     assert any("structure-unknown" in reason for reason in report.reasons)
+
+
+def test_a_volunteers_exam_collects_reference_values_on_its_own(tmp_path, pacs, exam):
+    """One row for a subject, structure, side and measure, with covariates and flags; twice is as once."""
+    store = tmp_path / "references"
+    house = House(
+        tmp_path,
+        pacs.port,
+        references={"folder": str(store), "volunteer_study_description": "Neuromuscular ultrasound"},
+    )
+    house.receive(*sorted(exam.glob("*.dcm")))
+    house.settle()
+    house.worker.step()
+    (row,) = [one for one in Collection(store).current() if one.quantity == "muscle_echo_intensity"]
+    assert (row.structure, row.side.value, row.view.value) == ("biceps_brachii", "left", "transverse")
+    assert row.subject.sex == "F"
+    assert row.subject.age_years == pytest.approx(64, abs=1)
+    assert (row.subject.height_cm, row.subject.weight_kg) == (pytest.approx(168), 66)
+    assert row.device.manufacturer == "nmus simulator"
+    assert row.overlay in {str(dcmread(path).SOPInstanceUID) for path in exam.glob("biceps*.dcm")}
+    assert "NMUS" not in row.subject_key
+    before = len(Collection(store).current())
+    house.ledger.rerun(str(dcmread(next(exam.glob("*.dcm"))).StudyInstanceUID), house.now)
+    house.worker.step()
+    assert len(Collection(store).current()) == before
+    house.close()
