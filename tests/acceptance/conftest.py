@@ -22,7 +22,8 @@ import pytest
 from service.demo.exam import exam_shots
 from service.demo.exam_files import derived_uid, shot_dataset
 from service.demo.pacs import StandInPacs
-from service.ledger import Ledger, open_ledger
+from service.demo.scanner import send
+from service.ledger import JobState, Ledger, open_ledger
 
 DCMTK = Path("/usr/bin")
 """By full path: the environment's own storescu is pynetdicom's."""
@@ -199,6 +200,26 @@ def nmus(tmp_path: Path) -> Iterator[Callable[..., Nmus]]:
     yield make
     for one in made:
         one.kill()
+
+
+@pytest.fixture(scope="session")
+def analysed(tmp_path_factory: pytest.TempPathFactory, exam: list[Path]) -> Path:
+    """A data folder in which one study is analysed and its results wait for the destination ``pacs``."""
+    nowhere = '[[destination]]\nname = "pacs"\nae_title = "X"\nhost = "127.0.0.1"\nport = 1\n'
+    here = Nmus(tmp_path_factory.mktemp("analysed"), destinations=nowhere)
+    ledger = here.ledger()
+    try:
+        here.start_listening(role="listener")
+        assert set(send(exam[:1], "127.0.0.1", here.port, "NMUS").values()) == {0}
+        here.kill()
+        (study,) = ledger.open_studies()
+        assert ledger.settle(study, study.last_received_at + 1) is not None
+        here.start(role="worker")
+        until(lambda: ledger.jobs(JobState.DONE), 120)
+    finally:
+        here.kill()
+        ledger.close()
+    return here.data
 
 
 @pytest.fixture
