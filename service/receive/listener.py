@@ -150,6 +150,12 @@ class StorageProvider:
         """How many are open."""
         return len(self._server.active_associations)
 
+    @property
+    def counters(self) -> dict[str, float]:
+        """What came in, and who was turned away and why, since the start."""
+        turned_away = {f"rejected_{reason}": float(count) for reason, count in self.rejections.copy().items()}
+        return {**self._intake.counters, **turned_away}
+
     def _listen(self, reception: Reception) -> GuardedServer:
         handlers = [(evt.EVT_REQUESTED, self._requested), (evt.EVT_C_ECHO, _echoed), (evt.EVT_ACCEPTED, self._accepted)]
         extras: dict[str, object] = {}

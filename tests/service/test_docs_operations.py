@@ -66,6 +66,8 @@ def counted() -> set[str]:
     for path in (SERVICE / "receive").glob("*.py"):
         text = path.read_text(encoding="utf-8")
         names |= set(re.findall(r"\.count\(\"(\w+)\"", text))
+        turned_away = re.findall(r'refusals\["(\w+)"\] \+=|return "(\w+)", \(\d', text)
+        names |= {f"rejected_{one or other}" for one, other in turned_away}
         names |= {f"refused_{status}" for status in re.findall(r"0x([A-C][0-9A-F]{3})\b", text)}
     return names
 
