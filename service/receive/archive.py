@@ -25,7 +25,7 @@ _IMPLEMENTATION_CLASS_UID = "2.25.140278067959985864833860542172224127662"
 _FLUSH_EVERY = 32 << 20
 _FOLLOW_FROM = 4 << 20
 """From this length on the digest has a thread of its own; a still is digested sooner than a thread starts."""
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
 _NUMBER = itertools.count()
 
 
