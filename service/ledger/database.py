@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine, Table, event
+from sqlalchemy import Connection, CursorResult, Engine, Executable, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
 
 from service.errors import Misconfigured, Unreachable
 
 T = TypeVar("T")
+Prepared = Callable[[Connection, dict[str, Any]], CursorResult[Any]]
 
 
 class LedgerUnavailable(Unreachable):
@@ -101,6 +102,17 @@ class Database:
             return
         for ticket, value in zip(batch, values, strict=True):
             ticket.succeed(value)
+
+    def prepared(self, statement: Executable, columns: tuple[str, ...] | None = None) -> Prepared:
+        """A statement rendered once for this database: what runs for every image must not be composed each time."""
+        compiled = statement.compile(dialect=self._engine.dialect, column_keys=columns)  # type: ignore[attr-defined]
+        order = getattr(compiled, "positiontup", None)
+        text = str(compiled)
+
+        def run(connection: Connection, values: dict[str, Any]) -> CursorResult[Any]:
+            return connection.exec_driver_sql(text, tuple(values[name] for name in order) if order else values)
+
+        return run
 
     def insert(self, table: Table) -> postgresql.Insert | sqlite.Insert:
         """An INSERT that knows ON CONFLICT in this database's dialect."""

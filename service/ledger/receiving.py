@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from sqlalchemy import Connection, Executable, bindparam, func, literal, select, union_all, update
+from sqlalchemy import Connection, bindparam, func, literal_column, select, union_all, update
 
-from service.ledger.database import Database
+from service.ledger.database import Database, Prepared
 from service.ledger.tables import CURSOR, EVENT, INSTANCE, JOB, RESULT, STUDY
 from service.ledger.values import Instance, JobState, Kept, OpenStudy
 
@@ -15,7 +15,7 @@ _INSTANCE_FIELDS = tuple(Instance.__dataclass_fields__)
 _RESULT_MARK = ""
 _OF_UID = union_all(
     select(INSTANCE.c.sha256).where(INSTANCE.c.sop_instance_uid == bindparam("uid")),
-    select(literal(_RESULT_MARK)).select_from(RESULT).where(RESULT.c.sop_instance_uid == bindparam("uid")),
+    select(literal_column("''")).select_from(RESULT).where(RESULT.c.sop_instance_uid == bindparam("uid")),
 )
 """Digests under a UID, and the mark if it is that of a result. Built once: so are all statements of reception."""
 _INSERT_INSTANCE = INSTANCE.insert()
@@ -37,31 +37,41 @@ class Receiving(Database):
         return self.write_together(lambda connection: self._keep(connection, instance))
 
     def _keep(self, connection: Connection, instance: Instance) -> Kept:
-        known = connection.execute(_OF_UID, {"uid": instance.sop_instance_uid}).scalars().all()
+        known = self._digests(connection, {"uid": instance.sop_instance_uid}).scalars().all()
         if instance.sha256 in known:
             return Kept.DUPLICATE
         if _RESULT_MARK in known:
             return Kept.OWN
         row = {name: getattr(instance, name) for name in _INSTANCE_FIELDS}
-        connection.execute(_INSERT_INSTANCE, {**row, "conflict": bool(known), "generation": None})
+        self._insert(connection, {**row, "conflict": bool(known), "generation": None})
         if known:
             self._note(connection, instance, "conflict", "same UID as an earlier object, other bytes")
             return Kept.CONFLICT
-        connection.execute(self._open_study, {"uid": instance.study_instance_uid, "at": instance.received_at})
+        self._open(connection, {"uid": instance.study_instance_uid, "at": instance.received_at})
         return Kept.NEW
 
     @cached_property
-    def _open_study(self) -> Executable:
+    def _digests(self) -> Prepared:
+        return self.prepared(_OF_UID)
+
+    @cached_property
+    def _insert(self) -> Prepared:
+        return self.prepared(_INSERT_INSTANCE, (*_INSTANCE_FIELDS, "conflict", "generation"))
+
+    @cached_property
+    def _open(self) -> Prepared:
         statement = self.insert(STUDY).values(
             study_instance_uid=bindparam("uid"),
-            generation=0,
+            generation=literal_column("0"),
             first_received_at=bindparam("at"),
             last_received_at=bindparam("at"),
-            state="open",
+            state=literal_column("'open'"),
         )
-        return statement.on_conflict_do_update(
-            index_elements=["study_instance_uid"],
-            set_={"last_received_at": statement.excluded.last_received_at, "state": "open"},
+        return self.prepared(
+            statement.on_conflict_do_update(
+                index_elements=["study_instance_uid"],
+                set_={"last_received_at": statement.excluded.last_received_at, "state": statement.excluded.state},
+            )
         )
 
     @staticmethod
