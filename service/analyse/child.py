@@ -17,11 +17,13 @@ import io
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.process
+import multiprocessing.util
 import os
 import pickle
 import resource
 import signal
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -51,6 +53,9 @@ class Limits:
     """Address space. Threads and mapped libraries count, so this is far above what is really touched."""
     output_mb: int = 512
     """Size of any file the child writes, its own result among them."""
+
+
+_STARTING = threading.Lock()
 
 
 class ChildFailed(NmusError):
@@ -101,6 +106,12 @@ def call(
 
 
 def _context() -> multiprocessing.context.ForkServerContext:
+    with _STARTING:
+        # The fork server's socket lies in multiprocessing's own folder, and a socket's path has 107 bytes at most: the
+        # system's folder is short, where somebody may have pointed tempfile to a long one (the listener does).
+        before, tempfile.tempdir = tempfile.tempdir, None
+        multiprocessing.util.get_temp_dir()
+        tempfile.tempdir = before
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
     return context

@@ -194,3 +194,22 @@ def test_the_child_dies_when_its_parent_is_killed(tmp_path):
         parent.kill()
         parent.wait()
     _until(lambda: not _alive(int(note.read_text())))
+
+
+def test_a_long_temporary_folder_is_no_obstacle(tmp_path):
+    """A fresh process, since the fork server keeps the folder it started with."""
+    long = tmp_path / ("x" * 120)
+    long.mkdir()
+    script = (
+        "import operator, sys, tempfile; from pathlib import Path\n"
+        "from service.analyse.child import Limits, call\n"
+        "if __name__ == '__main__':\n"
+        "    tempfile.tempdir = sys.argv[1]\n"
+        "    five = call(operator.add, 2, 3, limits=Limits(), scratch=Path(sys.argv[1]))\n"
+        "    print(five, tempfile.tempdir == sys.argv[1])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    said = subprocess.run(
+        [sys.executable, "-c", script, str(long)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert said.stdout.split() == ["5", "True"], said.stderr
