@@ -91,7 +91,9 @@ def grid_of(clip: Clip) -> Grid:
     while (high // (down * BLOCK)) * (wide // (across * BLOCK)) > MAX_BLOCKS:
         down, across = down + 1, across + 1
     if min(high // (down * BLOCK), wide // (across * BLOCK)) < 3:
-        down = across = 1  # a small picture is not reduced
+        # a narrow picture is reduced only as far as three blocks still lie across it
+        most = max(1, min(high, wide) // (3 * BLOCK))
+        down, across = min(down, most), min(across, most)
     blocks = high // (down * BLOCK), wide // (across * BLOCK)
     if min(blocks) < 3:
         # smaller than three blocks: enlarged to that
