@@ -23,6 +23,7 @@ COMMANDS = (
     "redrive",
     "rerun",
     "references",
+    "fasciculation",
 )
 """Modules of this package. Imported only when named, since some pull in libraries that take a second to load."""
 OK, NO, OPERATOR = 0, 1, 2

@@ -14,6 +14,9 @@ from PIL import Image
 from pydicom.data import get_testdata_file
 
 from service.commands import COMMANDS, main
+from service.demo.exam import exam_shots
+from service.demo.exam_files import shot_dataset
+from service.demo.simulator import twitches
 from service.ledger import Instance, open_ledger
 
 CINE = str(get_testdata_file("examples_ybr_color.dcm"))
@@ -182,3 +185,19 @@ def test_the_installed_command_runs():
         [sys.executable, "-P", "-m", "service", "--version"], capture_output=True, text=True, check=True
     ).stdout
     assert said.startswith("nmus ")
+
+
+def test_fasciculation_evaluate_judges_annotated_clips(tmp_path, capsys):
+    shot = next(one for one in exam_shots(1) if one.cine)
+    shot_dataset(shot, 1, 1, "1.2.3").save_as(tmp_path / "clip.dcm", enforce_file_format=True)
+    peaks = [one.peak_s for one in twitches(shot.cine)]
+    table = tmp_path / "table.csv"
+    table.write_text("clip,peak_s\n" + "".join(f"clip,{peak}\n" for peak in peaks))
+    assert main(["fasciculation", "evaluate", str(tmp_path), "--annotations", str(table), "--json"]) == 0
+    (line,) = _lines(capsys)
+    assert line["recall"]["of"] == len(peaks)
+    assert line["recall"]["hits"] >= len(peaks) - 1
+    assert line["not_assessable"] == []
+    table.write_text("clip,peak_s\nother,1.0\n")
+    assert main(["fasciculation", "evaluate", str(tmp_path), "--annotations", str(table)]) == 2
+    assert "not analysed: other" in capsys.readouterr().err
