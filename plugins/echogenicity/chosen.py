@@ -50,6 +50,8 @@ class Chosen:
     confidence: float | None = None
     by_point: bool = False
     """Whether a person's point, and not the search's own confidence, decided between candidates."""
+    untried: bool = False
+    """Whether the search found this muscle although its accuracy was judged on others."""
 
 
 def drawn_region(clip: Clip, acquisition: Acquisition) -> Region | None:
@@ -123,6 +125,7 @@ def found_choice(
             deep=located.deep,
             alternatives=located.alternatives,
             confidence=located.confidence,
+            untried=bool(located.caution),
         )
     pointed = _pointed_at(located, _points_on(clip, frame, acquisition))
     if pointed is not None:

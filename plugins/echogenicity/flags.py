@@ -111,6 +111,12 @@ REGION_BY_POINT = Flag(
     Action.WARN,
     "The outline was found around a point that a person set: look at it before the value is used.",
 )
+REGION_UNTRIED = Flag(
+    "region_untried",
+    Action.WARN,
+    "The outline was found by a search whose accuracy was judged on muscles of the calf, thigh and shin only.",
+    "The published pictures that it was judged on show no other muscle: look at the outline before the value is used.",
+)
 NO_BACKSTOP = Flag(
     "no_backstop",
     Action.WARN,

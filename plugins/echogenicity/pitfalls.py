@@ -44,6 +44,7 @@ def of_image(clip: Clip, scene: Scene, values: Mapping[str, float], limits: Limi
         flags.LOSSY: bool(clip.device.lossy),
         flags.FRAME_OF_CINE: clip.frames.count > 1,
         flags.REGION_BY_POINT: scene.chosen.by_point,
+        flags.REGION_UNTRIED: scene.chosen.untried,
         flags.NO_BACKSTOP: lacks_backstop(scene.structure or ""),
     }
     return tuple(flag for flag, true in raised.items() if true)

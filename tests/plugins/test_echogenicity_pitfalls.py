@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 
 from plugins.contract import (
+    Acquisition,
     Action,
+    ArrayFrames,
+    Clip,
     Comparison,
     Device,
     Finding,
+    NoReferences,
     Question,
     Refusal,
     RefusalCode,
@@ -23,6 +27,7 @@ from plugins.contract import (
     Side,
     Spacing,
     Subject,
+    TissueRegion,
     View,
 )
 from plugins.echogenicity import Echogenicity, flags
@@ -31,6 +36,8 @@ from plugins.echogenicity.limits import Limits
 from plugins.echogenicity.pitfalls import of_image
 from plugins.echogenicity.scene import scene_of
 from plugins.echogenicity.summary import MuscleExam
+from service.demo.simulator import LongitudinalMuscle, Picture
+from service.demo.simulator.tissue import still
 
 
 @dataclass(frozen=True)
@@ -200,7 +207,8 @@ def test_the_chance_of_many_comparisons_is_told(muscle):
 def test_every_declared_flag_has_its_test_and_its_sentence():
     tested = {
         *IMAGE_CASES, *SET_CASES, *SUBJECT_CASES, *REFUSAL_CASES,
-        "no_backstop", "region_by_point", "region_at_fascia", "muscle_cut_off", "background_effect", "many_comparisons",
+        "no_backstop", "region_by_point", "region_untried", "region_at_fascia", "muscle_cut_off", "background_effect",
+        "many_comparisons",
     }  # fmt: skip
     assert {flag.name for flag in flags.ALL} == tested
     assert len({flag.name for flag in flags.ALL}) == len(flags.ALL)
@@ -236,3 +244,13 @@ def test_a_region_that_names_nothing_gives_no_lengths(muscle):
     box = Region(RegionShape.BOX, ((120, 90), (280, 180)), RegionOrigin.SCANNER)
     (image, _) = muscle.analyse(muscle.clip(drawn=(box,)), view=View.TRANSVERSE)
     assert {"muscle_thickness", "cross_sectional_area"}.isdisjoint(m.name for m in image.measurements)
+
+
+@pytest.mark.parametrize(("structure", "raised"), [("biceps_brachii", True), ("tibialis_anterior", False)])
+def test_a_found_muscle_that_the_search_was_not_judged_on_says_so(structure, raised):
+    grey = still(LongitudinalMuscle(), Picture(), 3)
+    tissue = TissueRegion(Picture().box, Spacing(0.1, 0.1))
+    clip = Clip("1.2.3", "1.2", ArrayFrames(grey), (tissue,))
+    acquisition = Acquisition(structure, Side.LEFT, None, View.LONGITUDINAL, (clip,))
+    (image, _) = Echogenicity().analyse(acquisition, NoReferences())
+    assert ("region_untried" in {flag.name for flag in image.flags}) is raised
