@@ -118,13 +118,18 @@ def test_other_bytes_under_the_same_uid_are_kept_beside(listening, an_image) -> 
 )
 def test_a_uid_that_is_none_touches_nothing(listening, an_image, encode, uid: str, status: int) -> None:
     here = listening()
-    outside = here.archive.data_folder.parent
+    data = here.archive.data_folder
+
+    def around() -> set[Path]:
+        """The data folder without the archive, and what lies beside it; not what other tests left deeper there."""
+        return {path for path in data.rglob("*") if "archive" not in path.parts} | set(data.parent.glob("*"))
+
     dataset = an_image(SOPInstanceUID="1.2.3")
     padded = uid.encode() + b"\0" * (len(uid) % 2)
     raw = encode(dataset).replace(b"UI\x06\x001.2.3\x00", b"UI" + struct.pack("<H", len(padded)) + padded, 1)
-    before = {path for path in outside.rglob("*") if "archive" not in path.parts}
+    before = around()
     assert _store_raw(here.port, uid, raw) == status
-    assert {path for path in outside.rglob("*") if "archive" not in path.parts} == before
+    assert around() == before
     assert here.ledger.status().instances == (1 if status == 0 else 0)
 
 
