@@ -5,6 +5,7 @@ import socket
 import struct
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from pydicom.uid import UID
