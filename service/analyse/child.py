@@ -36,7 +36,8 @@ from service.errors import NmusError, Unanalysable
 
 T = TypeVar("T")
 
-PRELOAD = ["service.analyse.preload"]
+PRELOAD = ["service.analyse.preload", "service.steps"]
+"""Imported once by the fork server, by name: the second brings what only reports need."""
 _F_SETSIG = 10
 """Linux fcntl command that Python's module does not name: which signal tells of input on a file descriptor."""
 _POLL_S = 0.5

@@ -7,9 +7,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from reference_store.reminders import reminders
+from reference_store.store import Store
 from service.app import ROLES, App
 from service.config import OrthancSource
 from service.logs import event
@@ -23,6 +27,8 @@ from service.web.server import WebServer
 _LOG = logging.getLogger(__name__)
 SWEEP_S = 3600.0
 """How often the spool is cleared of what broken associations left."""
+REMIND_S = 86_400.0
+"""Phantom images are due by the week; once a day is often enough to say so."""
 
 
 def run(app: App, stop: threading.Event) -> None:
@@ -44,6 +50,9 @@ def run(app: App, stop: threading.Event) -> None:
     feeds = [_Polled(_feed(app, source, intake)) for source in settings.orthanc]
     for source, feed in zip(settings.orthanc, feeds, strict=True):
         every(source.poll_seconds, f"orthanc {source.name}", feed.tick)
+    if settings.references.folder is not None:
+        every(REMIND_S, "reminders", lambda: remind(settings.references.folder, datetime.now(UTC).date()))
+        guarded(lambda: remind(settings.references.folder, datetime.now(UTC).date()), "reminders")
     web = _web(app) if settings.web.enabled else None
     scheduler.start()
     guarded(beat.now, "beat")
@@ -53,6 +62,14 @@ def run(app: App, stop: threading.Event) -> None:
         feed.source.close()
     if web:
         web.stop()
+
+
+def remind(folder: Path | None, today: date) -> int:
+    """Log what the site's references ask for: a phantom image that is due, a chart that warns; how many there are."""
+    due = reminders(Store(folder), today) if folder is not None and folder.is_dir() else ()
+    for text in due:
+        event(_LOG, logging.WARNING, "references ask for", reason=text)
+    return len(due)
 
 
 @dataclass
