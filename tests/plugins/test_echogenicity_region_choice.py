@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from plugins.contract import (
+    Acquisition,
+    ArrayFrames,
     Box,
     Clip,
     LineRole,
+    NoReferences,
     NotAssessable,
     ReasonCode,
     Region,
     RegionOrigin,
     RegionShape,
+    Side,
     Spacing,
     TissueRegion,
     View,
 )
-from plugins.echogenicity import chosen
+from plugins.echogenicity import Echogenicity, chosen
 from plugins.echogenicity.region import Located
+from service.demo.simulator import LongitudinalMuscle, Picture
+from service.demo.simulator.tissue import still
 
 MUSCLE = ((50.0, 70.0), (350.0, 70.0), (350.0, 210.0), (50.0, 210.0), (50.0, 70.0))
 BELOW = ((50.0, 215.0), (350.0, 215.0), (350.0, 270.0), (50.0, 270.0), (50.0, 215.0))
@@ -180,3 +187,22 @@ def test_lengths_are_not_taken_from_a_line_at_the_skin(muscle, search):
     found = muscle.analyse(muscle.clip(drawn=(box,)))[0]
     assert found.confidence is None
     assert "muscle_thickness" not in {m.name for m in found.measurements}
+
+
+@pytest.mark.parametrize("seed", [121, 123])
+def test_the_lower_side_of_the_skin_is_not_taken_for_a_fascia(seed):
+    """Two simulated muscles in which the search was sure of the skin line: 6 mm too thick, if it were believed."""
+    random = np.random.default_rng(seed)
+    scene = LongitudinalMuscle(
+        upper_mm=random.uniform(5, 9),
+        lower_mm=random.uniform(17, 27),
+        slope=random.uniform(-0.06, 0.06),
+        echo_db=random.uniform(-12, -4),
+        pennation_rad=random.uniform(0.15, 0.4),
+    )
+    tissue = TissueRegion(Picture().box, Spacing(0.1, 0.1))
+    clip = Clip("1.2.3", "1.2", ArrayFrames(still(scene, Picture(), seed)), (tissue,))
+    acquisition = Acquisition("tibialis_anterior", Side.LEFT, None, View.LONGITUDINAL, (clip,))
+    for outcome in Echogenicity().analyse(acquisition, NoReferences()):
+        values = {one.name: one.value for one in getattr(outcome, "measurements", ())}
+        assert isinstance(outcome, NotAssessable) or abs(values["muscle_thickness"] - scene.thickness_mm) < 1
