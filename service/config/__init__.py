@@ -7,9 +7,9 @@ each wrong key, its value, and what to write instead; the service does not start
 
 from __future__ import annotations
 
+from service.config.fields import UID_PATTERN
 from service.config.reading import load, validated
 from service.config.sections import (
-    UID_PATTERN,
     Analysis,
     Destination,
     Listener,
@@ -21,8 +21,8 @@ from service.config.sections import (
     Service,
     Settings,
     Settle,
-    Web,
 )
+from service.config.security import Tls, Web
 
 __all__ = [
     "UID_PATTERN",
@@ -37,6 +37,7 @@ __all__ = [
     "Service",
     "Settings",
     "Settle",
+    "Tls",
     "Web",
     "load",
     "validated",

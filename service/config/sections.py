@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from reference_store.values import Side, View
+from service.config.fields import AETitle, Network, Pattern, PeerPort, Port, SrClass, Uid
+from service.config.fields import Section as _Section
+from service.config.security import Web
 from service.errors import Misconfigured
-
-UID_PATTERN = re.compile(r"(?=.{1,64}\Z)[0-9]+(\.[0-9]+)+")
-"""PS3.5 section 9.1, always matched whole; leading zeros in a component, which scanners do write, are let pass.
-A UID never becomes part of a path."""
-
-
-def _network(text: str) -> str:
-    return str(ipaddress.ip_network(text, strict=False))
-
-
-def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"is no regular expression: {error}") from error
-    return text
-
-
-AETitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[ -\[\]-~]*[!-\[\]-~][ -\[\]-~]*$")]
-"""PS3.5 table 6.2-1: up to 16 printable characters, no backslash, not only spaces."""
-Network = Annotated[str, AfterValidator(_network)]
-Pattern = Annotated[str, AfterValidator(_pattern)]
-Uid = Annotated[str, Field(pattern=r"^[0-9.]{3,64}$")]
-Port = Annotated[int, Field(ge=0, le=65535)]
-PeerPort = Annotated[int, Field(ge=1, le=65535)]
-SrClass = Literal["comprehensive-3d", "comprehensive"]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
 class Service(_Section):
@@ -199,15 +170,6 @@ class Mapping(_Section):
     side: Side | None = None
     site: str | None = None
     view: View | None = None
-
-
-class Web(_Section):
-    """``[web]``: pages, health and metrics."""
-
-    enabled: bool = True
-    host: str = "127.0.0.1"
-    """Loopback: the pages show study data and have no login of their own."""
-    port: Port = 8180
 
 
 class References(_Section):
