@@ -5,7 +5,11 @@
     received                      keep · open_studies · settle · instances · cursor · advance
     queued → running → done       claim · renew · finish · fail · rerun · previous_reports
     waiting → sending → sent      claim_outgoing · sent · postpone · hold · redrive · open_circuit · close_circuit
-    looking                       status · verdicts · events · jobs · outgoing · beat
+    sent → asked → confirmed      claim_confirmations · asked · confirmed · ask_again · send_again · unconfirmed
+    asked by scanners             request_commitment · claim_request · request_answered · associated
+    whose is it                   identify · studies_of · hold_back · release_study · take_version
+    no longer valid               withdraw · withdraw_images · withdrawals
+    looking                       status · verdicts · events · jobs · outgoing · confirmations · reconciled · beat
 
 Every method is one transaction, durable when it returns. Every time is given by the caller, so that a test holds the
 clock. Any process may open the ledger; the tables must be up to date (:func:`service.ledger.migrate.migrate`).
@@ -16,9 +20,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from service.ledger.database import LedgerUnavailable, sqlite_url
+from service.ledger.guard_values import Identity, Quarantine, Withdrawal
+from service.ledger.guarding import Guarding
 from service.ledger.jobs import Jobs, LeaseLost
 from service.ledger.outgoing import Outbox
 from service.ledger.overview import Overview
+from service.ledger.proof_values import (
+    Association,
+    CommitmentRequest,
+    Confirmation,
+    ConfirmState,
+    ConfirmStatus,
+    Reconciliation,
+    RequestState,
+)
 from service.ledger.receiving import Receiving
 from service.ledger.values import (
     Circuit,
@@ -37,14 +52,21 @@ from service.ledger.values import (
     Status,
     Verdict,
 )
+from service.ledger.withdrawing import Withdrawing
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration; a test holds it to be that."""
 
 __all__ = [
     "REVISION",
+    "Association",
     "Circuit",
+    "CommitmentRequest",
+    "ConfirmState",
+    "ConfirmStatus",
+    "Confirmation",
     "Event",
+    "Identity",
     "Instance",
     "Job",
     "JobState",
@@ -58,14 +80,18 @@ __all__ = [
     "Outgoing",
     "OutgoingState",
     "Process",
+    "Quarantine",
+    "Reconciliation",
+    "RequestState",
     "Result",
     "Status",
     "Verdict",
+    "Withdrawal",
     "open_ledger",
 ]
 
 
-class Ledger(Receiving, Jobs, Outbox, Overview):
+class Ledger(Receiving, Jobs, Outbox, Guarding, Withdrawing, Overview):
     """The ledger of one data folder or database."""
 
 

@@ -14,8 +14,10 @@ from sqlalchemy import Connection, Row, select, update
 
 from service.errors import NmusError
 from service.ledger.database import Database
-from service.ledger.receiving import queue_job
-from service.ledger.tables import EVENT, INSTANCE, JOB, OUTBOX, RESULT, STUDY, VERDICT
+from service.ledger.guard_values import Quarantine
+from service.ledger.guarding import next_generation
+from service.ledger.tables import EVENT, JOB, OUTBOX, RESULT, VERDICT
+from service.ledger.tables_guard import QUARANTINE
 from service.ledger.values import Job, JobState, Outcome, OutgoingState, Result
 
 _JOB_COLUMNS = [JOB.c[name] for name in Job.__dataclass_fields__]
@@ -177,22 +179,24 @@ class Jobs(Database):
     def rerun(self, study_instance_uid: str, now: float) -> int | None:
         """Queue a study's next generation with all that has come so far; ``None`` if the study is unknown."""
         with self.writing() as connection:
-            statement = (
-                update(STUDY)
-                .where(STUDY.c.study_instance_uid == study_instance_uid)
-                .values(state="settled", generation=STUDY.c.generation + 1)
-                .returning(STUDY.c.generation)
-            )
-            generation = connection.execute(statement).scalar()
-            if generation is None:
-                return None
-            connection.execute(
-                update(INSTANCE)
-                .where(INSTANCE.c.study_instance_uid == study_instance_uid)
-                .where(INSTANCE.c.generation.is_(None), INSTANCE.c.conflict.is_(False))
-                .values(generation=generation)
-            )
-            return queue_job(connection, study_instance_uid, generation, now, "rerun")
+            return next_generation(connection, study_instance_uid, now, "rerun")
+
+    def hold_back(self, job: Job, quarantine: Quarantine, now: float) -> None:
+        """End a job because its study is doubtful: nothing of the study is sent until it is released.
+
+        Raises
+        ------
+        LeaseLost
+            Another attempt owns the job; nothing was written.
+        """
+        values = {"state": JobState.QUARANTINED, "finished_at": now, "reason": quarantine.reason}
+        row = {name: getattr(quarantine, name) for name in Quarantine.__dataclass_fields__}
+        again = {name: value for name, value in row.items() if name != "study_instance_uid"}
+        statement = self.insert(QUARANTINE).values(**row)
+        with self.writing() as connection:
+            self._end(connection, job, values)
+            connection.execute(statement.on_conflict_do_update(index_elements=["study_instance_uid"], set_=again))
+            self._tell(connection, job, now, "quarantined", quarantine.reason)
 
     def job(self, number: int) -> Job | None:
         """One job as it stands."""

@@ -8,8 +8,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, select, update
 
+from service.ledger.confirming import expect
 from service.ledger.database import Database
 from service.ledger.tables import CIRCUIT, EVENT, OUTBOX, RESULT
+from service.ledger.tables_guard import QUARANTINE
 from service.ledger.values import Circuit, Outgoing, OutgoingState
 
 _OF_RESULT = {"sop_class_uid", "transfer_syntax_uid", "study_instance_uid", "path", "size"}
@@ -22,7 +24,10 @@ class Outbox(Database):
     def claim_outgoing(
         self, destination: str, now: float, owner: str, lease: float, limit: int = 50
     ) -> tuple[Outgoing, ...]:
-        """Take what waits for one destination, oldest first; nothing while its circuit is open or it is paused."""
+        """Take what waits for one destination, oldest first; nothing while its circuit is open or it is paused.
+
+        Nothing of a study that is held back either.
+        """
         circuit = CIRCUIT.alias()
         shut = (
             select(circuit.c.destination)
@@ -32,9 +37,15 @@ class Outbox(Database):
         )
         waiting = (OUTBOX.c.state == OutgoingState.WAITING) & (OUTBOX.c.due <= now)
         lapsed = (OUTBOX.c.state == OutgoingState.SENDING) & (OUTBOX.c.lease_until < now)
+        held_back = (
+            select(QUARANTINE.c.study_instance_uid)
+            .join(RESULT, RESULT.c.study_instance_uid == QUARANTINE.c.study_instance_uid)
+            .where(RESULT.c.sop_instance_uid == OUTBOX.c.sop_instance_uid, QUARANTINE.c.released_at.is_(None))
+            .exists()
+        )
         due = (
             select(OUTBOX.c.id)
-            .where(OUTBOX.c.destination == destination, waiting | lapsed, ~shut)
+            .where(OUTBOX.c.destination == destination, waiting | lapsed, ~shut, ~held_back)
             .order_by(OUTBOX.c.due, OUTBOX.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -50,9 +61,28 @@ class Outbox(Database):
             )
             return _outgoing(connection, OUTBOX.c.id.in_(numbers))
 
-    def sent(self, outgoing: Outgoing, now: float, note: str = "") -> bool:
-        """The destination took it. ``False``: another sender owns the row by now (the object is the same bytes)."""
-        return self._move(outgoing, now, "sent", note, state=OutgoingState.SENT, sent_at=now, last_error=note)
+    def sent(self, outgoing: Outgoing, now: float, note: str = "", confirm: str = "", confirm_at: float = 0) -> bool:
+        """The destination took it. ``False``: another sender owns the row by now (the object is the same bytes).
+
+        Parameters
+        ----------
+        confirm, confirm_at:
+            How it is to be confirmed that the destination has it, and when to ask first; empty for not at all.
+        """
+        values = {"state": OutgoingState.SENT, "sent_at": now, "last_error": note}
+
+        def also(connection: Connection) -> None:
+            if confirm:
+                expect(
+                    self,
+                    connection,
+                    outgoing.sop_instance_uid,
+                    outgoing.destination,
+                    method=confirm,
+                    due=confirm_at,
+                )
+
+        return self._move(outgoing, now, "sent", note, also, **values)
 
     def postpone(self, outgoing: Outgoing, now: float, due: float, reason: str) -> bool:
         """Not now: the destination is away or busy. Never a dead letter, however long it lasts."""
@@ -67,7 +97,15 @@ class Outbox(Database):
         for one in outgoing:
             self._move(one, now, "", "", lease_until=now + lease)
 
-    def _move(self, outgoing: Outgoing, now: float, kind: str, detail: str, **values: object) -> bool:
+    def _move(
+        self,
+        outgoing: Outgoing,
+        now: float,
+        kind: str,
+        detail: str,
+        also: Callable[[Connection], None] | None = None,
+        **values: object,
+    ) -> bool:
         statement = (
             update(OUTBOX)
             .where(
@@ -90,6 +128,8 @@ class Outbox(Database):
                     "detail": detail,
                 }
                 connection.execute(EVENT.insert(), row)
+            if also is not None:
+                also(connection)
             return True
 
     def take_back_outgoing(self, ended: Callable[[str], bool], now: float) -> int:

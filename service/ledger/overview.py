@@ -6,15 +6,17 @@ import json
 
 from sqlalchemy import ColumnElement, Connection, Table, case, func, select
 
-from service.ledger.database import Database
+from service.ledger.confirming import Confirming
 from service.ledger.tables import CIRCUIT, EVENT, INSTANCE, JOB, OUTBOX, PROCESS, STUDY, VERDICT
+from service.ledger.tables_guard import QUARANTINE
 from service.ledger.values import Circuit, Event, JobState, OutboxStatus, OutgoingState, Process, Status, Verdict
+from service.ledger.vouching import Vouching
 
 _VERDICT_COLUMNS = [VERDICT.c[name] for name in Verdict.__dataclass_fields__]
 _EVENT_COLUMNS = [EVENT.c[name] for name in Event.__dataclass_fields__]
 
 
-class Overview(Database):
+class Overview(Confirming, Vouching):
     """For commands, pages and metrics."""
 
     def status(self) -> Status:
@@ -39,6 +41,10 @@ class Overview(Database):
                     Process(row.name, row.pid, row.started_at, row.beat_at, json.loads(row.counters))
                     for row in connection.execute(select(PROCESS).order_by(PROCESS.c.name))
                 ),
+                confirmations=self.confirm_status(),
+                quarantined=number(QUARANTINE, QUARANTINE.c.released_at.is_(None)),
+                unanswered_requests=self.unanswered_requests(),
+                reconciliations=self.last_reconciliations(),
             )
 
     def verdicts(self, sop_instance_uid: str) -> tuple[Verdict, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from service.ledger.proof_values import ConfirmStatus, Reconciliation
+
 
 class Kept(StrEnum):
     """What became of an object that was offered to :meth:`Ledger.keep`."""
@@ -30,6 +32,8 @@ class JobState(StrEnum):
     """Claimed again and again without any outcome: it kills its worker."""
     SUPERSEDED = "superseded"
     """A later generation was queued before this one ran; that one covers it."""
+    QUARANTINED = "quarantined"
+    """The objects contradict each other, or the hospital's own record, about whom they show: nothing was analysed."""
 
 
 class OutgoingState(StrEnum):
@@ -40,6 +44,8 @@ class OutgoingState(StrEnum):
     SENT = "sent"
     HELD = "held"
     """The destination refused it for good: a dead letter until somebody re-drives it."""
+    WITHDRAWN = "withdrawn"
+    """Taken back before it was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,7 @@ class Job:
     created_at: float
     """When the study settled: the time stamp of all results, so that a second run gives the same bytes."""
     cause: str
-    """``first``, ``late images`` or ``rerun``."""
+    """``first``, ``late images``, ``rerun``, ``released`` or ``rejected``."""
     reason: str = ""
     """Why it failed or died."""
     started_at: float | None = None
@@ -106,7 +112,7 @@ class Result:
     sop_class_uid: str
     series_instance_uid: str
     role: str
-    """``sr`` or ``sc``."""
+    """``sr``, ``sc``, or ``ko`` for a rejection note."""
     path: str
     """Relative to the data folder."""
     sha256: str
@@ -230,3 +236,10 @@ class Status:
     outbox: tuple[OutboxStatus, ...]
     circuits: tuple[Circuit, ...]
     processes: tuple[Process, ...]
+    confirmations: tuple[ConfirmStatus, ...] = ()
+    quarantined: int = 0
+    """Studies that are held back."""
+    unanswered_requests: int = 0
+    """Commitment requests of scanners that nobody answered."""
+    reconciliations: tuple[Reconciliation, ...] = ()
+    """The latest comparison of each kind with each peer."""
