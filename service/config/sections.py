@@ -129,7 +129,7 @@ class Report(_Section):
 
 
 class Destination(_Section):
-    """``[[destination]]``: where results go, by C-STORE or into an Orthanc by REST."""
+    """``[[destination]]``: where results go, by C-STORE, into an Orthanc by REST, or by STOW-RS."""
 
     name: str = Field(min_length=1, max_length=64)
     ae_title: AETitle | None = None
@@ -139,10 +139,16 @@ class Destination(_Section):
     """Our title towards this peer; the listener's when absent, so that a PACS knows one partner."""
     orthanc: str | None = Field(default=None, pattern=r"^https?://")
     """Address of an Orthanc's REST interface instead of ``ae_title``, ``host`` and ``port``."""
+    dicomweb: str | None = Field(default=None, pattern=r"^https?://")
+    """Address of a DICOMweb service instead: results are posted to its ``/studies``."""
     username: str = ""
     password: SecretStr = SecretStr("")
     password_file: Path | None = None
     """Its first line is the password: a systemd credential, a container's secret. Instead of ``password``."""
+    token_file: Path | None = None
+    """Its first line is a bearer token, read anew for every request, since tokens are renewed. Instead of the two."""
+    ca_file: Path | None = None
+    """PEM of the authorities that an ``https`` address is believed by; the machine's own list when absent."""
     sr_class: SrClass | None = None
     """Instead of ``report.sr_class``, for a PACS that does not know Comprehensive 3D SR."""
     objects: tuple[Literal["sr", "sc"], ...] = ("sr", "sc")
@@ -152,11 +158,12 @@ class Destination(_Section):
     @model_validator(mode="after")
     def _one_way_there(self) -> Self:
         dicom = (self.ae_title, self.host, self.port)
-        if None not in dicom and self.orthanc is None:
-            return self
-        if self.orthanc is not None and dicom == (None, None, None):
-            return self
-        raise ValueError("give either ae_title, host and port (C-STORE), or orthanc (REST address), not both")
+        ways = [self.orthanc is not None, self.dicomweb is not None, dicom != (None, None, None)]
+        if sum(ways) != 1 or (ways[2] and None in dicom):
+            raise ValueError("give either ae_title, host and port (C-STORE), or orthanc, or dicomweb, not both")
+        if self.token_file is not None and self.username:
+            raise ValueError("give either username and password, or token_file, not both")
+        return self
 
 
 class Mapping(_Section):
@@ -248,6 +255,11 @@ class Settings(_Section):
 
 
 def _with_password(entry: _Peer, key: str, root: Path) -> _Peer:
+    files = {
+        name: root / path for name in ("token_file", "ca_file") if (path := getattr(entry, name, None)) is not None
+    }
+    if files:
+        entry = entry.model_copy(update=files)
     if entry.password_file is None:
         return entry
     path = root / entry.password_file

@@ -17,6 +17,7 @@ from service.config import Destination, Settings
 from service.deliver.answers import Answer, BrokenOff, Fate, Peer
 from service.deliver.rest import RestPeer
 from service.deliver.store import StorePeer
+from service.deliver.stow import StowPeer
 from service.errors import Unreachable
 from service.ledger import Ledger, Outgoing
 
@@ -46,6 +47,8 @@ def peer_for(destination: Destination, settings: Settings) -> Peer:
     folder = settings.service.data_folder
     if destination.orthanc is not None:
         return RestPeer(destination, folder)
+    if destination.dicomweb is not None:
+        return StowPeer(destination, folder)
     return StorePeer(destination, settings.listener.ae_title, folder)
 
 

@@ -111,15 +111,29 @@ def outbox(tmp_path: Path):
     ledger.close()
 
 
-@pytest.mark.parametrize("way", ["C-STORE", "REST"])
-def test_what_orthanc_got_reads_back_equal_and_again_changes_nothing(orthanc, outbox, tmp_path, way) -> None:
-    hub = orthanc()
-    ledger, folder, post = outbox
-    there = (
-        Destination(name="hub", orthanc=hub.url)
-        if way == "REST"
-        else Destination(name="hub", ae_title="ORTHANC", host="127.0.0.1", port=hub.dicom_port)
+ORTHANC_PLUGINS = Path("/usr/share/orthanc/plugins")
+
+
+def orthanc_with_dicomweb(start):
+    """An Orthanc that speaks DICOMweb."""
+    found = sorted(ORTHANC_PLUGINS.glob("libOrthancDicomWeb.so*"))
+    if not found:
+        pytest.skip("orthanc-dicomweb is not installed")
+    return start(
+        Plugins=[str(found[0])],
+        DicomWeb={"Enable": True, "Root": "/dicom-web/"},
     )
+
+
+@pytest.mark.parametrize("way", ["C-STORE", "REST", "STOW-RS"])
+def test_what_orthanc_got_reads_back_equal_and_again_changes_nothing(orthanc, outbox, tmp_path, way) -> None:
+    hub = orthanc_with_dicomweb(orthanc) if way == "STOW-RS" else orthanc()
+    ledger, folder, post = outbox
+    there = {
+        "REST": Destination(name="hub", orthanc=hub.url),
+        "C-STORE": Destination(name="hub", ae_title="ORTHANC", host="127.0.0.1", port=hub.dicom_port),
+        "STOW-RS": Destination(name="hub", dicomweb=f"{hub.url}/dicom-web"),
+    }[way]
     settings = load(None)
     settings = settings.model_copy(update={"service": settings.service.model_copy(update={"data_folder": folder})})
     sender = Sender(ledger, "hub", peer_for(there, settings), "me")
