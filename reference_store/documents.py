@@ -88,7 +88,8 @@ class Model:
     family: Family
     terms: tuple[Term, ...] = ()
     covariance: tuple[tuple[float, ...], ...] = ()
-    """Of the coefficients, in the order of ``terms``; empty when the source does not give it."""
+    """Of all coefficients; empty when the source does not give it. Order: ``terms``; for LMS ``terms``, ``sd_terms``
+    (or one for ln ``residual_sd``), ``boxcox_lambda``; for quantiles the terms of each, lowest level first."""
     residual_sd: float | None = None
     residual_df: int | None = None
     sd_terms: tuple[Term, ...] = ()

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from reference_store.documents import Divisor, Document, Family, Status, Term
+from reference_store.documents import Divisor, Document, Family, Model, Status, Term
 from reference_store.units import UNIT_OF, base_unit
 
 _NEEDS_COVARIANCE = (
-    "coefficients without covariance: the SD of a new observation needs the covariance of the coefficients, "
-    'one row and column a term (or, for invented or published numbers only, z_definition "(y-mu)/residual_sd")'
+    "coefficients without covariance: the SD of a new observation needs the covariance of the coefficients, one row "
+    'and column each (invented or published linear numbers may instead say z_definition "(y-mu)/residual_sd")'
 )
+_FITTED = (Family.LINEAR, Family.LMS, Family.QUANTILE)
+"""Families whose coefficients a site estimates; each then needs their covariance and a limit of leverage."""
 _UNSIGNED = (Status.SYNTHETIC, Status.PUBLISHED, Status.RETIRED)
 
 
@@ -27,6 +29,8 @@ def contradictions(document: Document, raw: Mapping[str, Any]) -> Iterator[tuple
     yield from _terms("model.terms", document.model.terms)
     yield from _terms("model.sd_model.terms", document.model.sd_terms)
     yield from _family(document)
+    for number, quantile in enumerate(document.model.quantiles):
+        yield from _terms(f"model.quantiles.{number}.terms", quantile.terms)
     yield from _covariance(document)
     yield from _transform(document)
     yield from _percentiles(document)
@@ -61,7 +65,7 @@ def _ranges(document: Document) -> Iterator[tuple[str, str]]:
     for name, limits in named:
         if limits and not 0 <= limits[0] < limits[1]:
             yield f"validity.{name}", f"{list(limits)} is not a range from lowest to highest"
-    if document.model.family is Family.LINEAR and document.status not in _UNSIGNED and validity.max_leverage is None:
+    if document.model.family in _FITTED and document.status not in _UNSIGNED and validity.max_leverage is None:
         yield "validity.max_leverage", "a site's regression must say how far from its data it may be used"
 
 
@@ -104,21 +108,33 @@ def _family(document: Document) -> Iterator[tuple[str, str]]:
 
 def _covariance(document: Document) -> Iterator[tuple[str, str]]:
     model = document.model
-    linear = model.family is Family.LINEAR
     if not model.covariance:
         signed = document.status not in _UNSIGNED
-        if linear and (model.divisor is Divisor.PREDICTION or signed or document.validity.max_leverage is not None):
+        asked = model.divisor is Divisor.PREDICTION or signed or document.validity.max_leverage is not None
+        if model.family in _FITTED and asked:
             yield "model.cov", _NEEDS_COVARIANCE
         return
-    size = len(model.terms)
+    names = coefficients(model)
+    size = len(names)
     if len(model.covariance) != size or any(len(row) != size for row in model.covariance):
-        yield "model.cov", f"{size} terms need {size} rows of {size} numbers: {_NEEDS_COVARIANCE}"
+        order = "" if model.family is Family.LINEAR else f" (in this order: {', '.join(names)})"
+        yield "model.cov", f"{size} coefficients need {size} rows of {size} numbers{order}: {_NEEDS_COVARIANCE}"
         return
     matrix = np.array(model.covariance)
     if not np.allclose(matrix, matrix.T, rtol=1e-6, atol=1e-12):
         yield "model.cov", "a covariance is symmetric"
     elif np.linalg.eigvalsh(matrix).min() < -1e-8 * max(1.0, float(np.trace(matrix))):
         yield "model.cov", "a covariance has no negative eigenvalue: a variance would be negative"
+
+
+def coefficients(model: Model) -> tuple[str, ...]:
+    """What the rows and columns of the covariance belong to, in words and in order."""
+    if model.family is Family.QUANTILE:
+        return tuple(f"{quantile.percent:g} % {term.name}" for quantile in model.quantiles for term in quantile.terms)
+    names = tuple(term.name for term in model.terms)
+    if model.family is not Family.LMS:
+        return names
+    return (*names, *(f"ln S {term.name}" for term in model.sd_terms or (Term("intercept", 0.0),)), "L")
 
 
 def _transform(document: Document) -> Iterator[tuple[str, str]]:

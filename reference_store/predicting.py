@@ -5,50 +5,34 @@ Formulas
 Linear and constant models, on the transformed scale: ``mu = x'b``, ``z = (t(y) - mu) / sd`` with
 ``sd = sqrt(s² + x' Cov x)`` (a new observation) or ``sd = s`` as the document's ``z_definition`` says, and
 ``s = exp(terms)`` when the spread is modelled. Uncertainty of z: ``sqrt(x' Cov x / sd² + z² / (2 df))``, the error of
-the mean and of the SD that were estimated from a finite sample. LMS (Cole & Green 1992): ``z = ((y/M)^L - 1)/(L S)``.
-Quantile models: z is the normal deviate of the level, linear between the fitted quantiles, never beyond the outermost.
+the mean and of the SD that were estimated from a finite sample. LMS and quantile models: :mod:`.distributions`.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from statistics import NormalDist
 
+from reference_store.distributions import by_lms, by_quantiles, levels_at, lms_at, quantile_leverage
 from reference_store.documents import Divisor, Document, Family, Model
+from reference_store.scores import Score
 from reference_store.terms import design, linear, quadratic
 
 _NORMAL = NormalDist()
 _FALLBACK_PERCENTS = (2.5, 97.5)
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
-    """What a document says about one value, all in the document's unit."""
-
-    z: float | None = None
-    z_sd: float | None = None
-    percentile: float | None = None
-    expected: float | None = None
-    sd: float | None = None
-    lower: float | None = None
-    upper: float | None = None
-    limits: str = ""
-    warnings: tuple[str, ...] = ()
-
-    def outside(self, value: float) -> str | None:
-        """``above`` or ``below`` the limits, else ``None``."""
-        if self.upper is not None and value > self.upper:
-            return "above"
-        if self.lower is not None and value < self.lower:
-            return "below"
-        return None
-
-
 def leverage(model: Model, known: dict[str, float | None]) -> float | None:
-    """How far the subject lies from those measured: ``x' Cov x`` in units of the residual variance."""
+    """How far the subject lies from those measured: the variance of the expected value in units of the population's.
+
+    ``None`` when the document does not tell how sure its coefficients are.
+    """
     if not model.covariance:
         return None
+    if model.family is Family.LMS:
+        return lms_at(model, known).leverage
+    if model.family is Family.QUANTILE:
+        return quantile_leverage(model, levels_at(model, known))
     return quadratic(design(model.terms, known), model.covariance) / _residual_sd(model, known) ** 2
 
 
@@ -60,9 +44,9 @@ def score(document: Document, value: float, known: dict[str, float | None]) -> S
     if model.family is Family.PERCENTILES:
         return _with_percentiles(Score(), model, value)
     if model.family is Family.QUANTILE:
-        return _by_quantiles(model, value, known)
+        return by_quantiles(model, value, known)
     if model.family is Family.LMS:
-        return _by_lms(model, value, known)
+        return by_lms(model, value, known)
     return _with_percentiles(_by_normal(document, value, known), model, value)
 
 
@@ -178,56 +162,3 @@ def _with_percentiles(score_: Score, model: Model, value: float) -> Score:
         warnings += ("z and the published percentiles disagree here (skewed values): the limits are the percentiles",)
         percentile = None
     return Score(score_.z, score_.z_sd, percentile, score_.expected, score_.sd, low, high, words, warnings)
-
-
-def _by_lms(model: Model, value: float, known: dict[str, float | None]) -> Score:
-    power, median, spread = model.boxcox_lambda or 0.0, linear(model.terms, known), _residual_sd(model, known)
-    if median <= 0 or value <= 0:
-        return Score(warnings=(f"{value:g} against a median of {median:g}: LMS needs numbers above zero",))
-
-    def at(z: float) -> float | None:
-        base = 1 + power * spread * z
-        if power == 0:
-            return median * math.exp(spread * z)
-        return median * base ** (1 / power) if base > 0 else None
-
-    z = math.log(value / median) / spread if power == 0 else ((value / median) ** power - 1) / (power * spread)
-    low, high = at(-1), at(1)
-    return Score(
-        z=z,
-        percentile=100 * _NORMAL.cdf(z),
-        expected=median,
-        sd=None if low is None or high is None else (high - low) / 2,
-        lower=at(-model.flag_z),
-        upper=at(model.flag_z),
-        limits=f"LMS, ± {model.flag_z:.3g} SD",
-    )
-
-
-def _by_quantiles(model: Model, value: float, known: dict[str, float | None]) -> Score:
-    # fitted quantiles may cross far from the data; sorting them is the accepted repair (Chernozhukov 2010)
-    values = sorted(linear(quantile.terms, known) for quantile in model.quantiles)
-    percents = [quantile.percent for quantile in model.quantiles]
-    deviates = [_NORMAL.inv_cdf(percent / 100) for percent in percents]
-    z = _between(value, values, deviates)
-    beyond = () if z is not None else (f"beyond the {percents[0]:g}th or {percents[-1]:g}th percentile: no z",)
-    return Score(
-        z=z,
-        percentile=None if z is None else 100 * _NORMAL.cdf(z),
-        expected=values[percents.index(50.0)],
-        lower=values[0],
-        upper=values[-1],
-        limits=f"{percents[0]:g}th and {percents[-1]:g}th percentile",
-        warnings=beyond,
-    )
-
-
-def _between(value: float, values: list[float], deviates: list[float]) -> float | None:
-    if not values[0] <= value <= values[-1]:
-        return None
-    for (low, below), (high, above) in zip(
-        zip(values, deviates, strict=True), zip(values[1:], deviates[1:], strict=True), strict=False
-    ):
-        if value <= high:
-            return below if high == low else below + (above - below) * (value - low) / (high - low)
-    return deviates[-1]

@@ -16,7 +16,8 @@ from reference_store.bridging import Bridge
 from reference_store.comparison import Comparison, Question, Refusal
 from reference_store.documents import Document, Status
 from reference_store.locking import Difference, differences
-from reference_store.predicting import Score, score
+from reference_store.predicting import score
+from reference_store.scores import Score
 from reference_store.terms import covariates
 from reference_store.units import factor
 from reference_store.values import Device, View

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reference_store.comparison import Refusal, RefusalCode
-from reference_store.documents import Document, Family
+from reference_store.documents import Document
 from reference_store.predicting import leverage
 from reference_store.terms import COVARIATE_WORDS, covariates, needed
 from reference_store.values import Subject
@@ -86,7 +86,7 @@ def _range_words(name: str, limits: tuple[float, float]) -> str:
 
 def _leverage(document: Document, known: dict[str, float | None]) -> Refusal | None:
     limit = document.validity.max_leverage
-    if limit is None or document.model.family is not Family.LINEAR:
+    if limit is None:
         return None
     reached = leverage(document.model, known)
     if reached is None or reached <= limit:

@@ -51,6 +51,12 @@ class LinearFit:
         """Residuals of the subjects' averages in units of the SD there, shape (n,)."""
         return np.asarray((self.averages - self.fitted) / self.spreads)
 
+    @property
+    def leverages(self) -> Floats:
+        """``x' Cov x`` in units of the residual variance at each subject, shape (n,)."""
+        spread = self.spreads if self.sd_terms else np.full(len(self.cohort), self.residual_sd)
+        return np.asarray(np.einsum("ij,jk,ik->i", self.design, self.covariance, self.design) / spread**2)
+
 
 def fit(
     cohort: Cohort, shape: Shape | None = None, transform: Transform | None = None, spread: bool | None = None

@@ -152,21 +152,26 @@ def _linear(fit: LinearFit) -> dict[str, Any]:
 
 
 def _wide(fit: WideFit) -> dict[str, Any]:
+    shared: dict[str, Any] = {
+        "cov": ((fit.covariance + fit.covariance.T) / 2).tolist(),
+        "residual_df": len(fit.cohort) - fit.parameters,
+        "z_definition": "quantile_to_normal",
+    }
     if fit.quantiles:
         levels = [{"percent": q.percent, "terms": _terms(q.terms)} for q in fit.quantiles]
-        return {"family": "quantile", "quantiles": levels, "z_definition": "quantile_to_normal"}
+        return {"family": "quantile", "quantiles": levels, **shared}
     return {
         "family": "lms",
         "boxcox_lambda": fit.power,
         "terms": _terms(fit.median_terms),
         "sd_model": {"terms": _terms(fit.sd_terms)},
-        "z_definition": "quantile_to_normal",
         "flag_limit": {"z": 1.96},
+        **shared,
     }
 
 
 def _validity(cohort: Cohort, fit: LinearFit | WideFit) -> dict[str, Any]:
-    """The range that was measured, and no leverage beyond the largest that any subject had."""
+    """The range that was measured, and a leverage up to a fifth beyond the largest that any subject had."""
 
     def measured(name: str) -> list[float]:
         values = cohort.column(name)
@@ -175,8 +180,5 @@ def _validity(cohort: Cohort, fit: LinearFit | WideFit) -> dict[str, Any]:
     raw: dict[str, Any] = {"age_y": measured("age_y"), "required_covariates": ["age_y", "sex_male"]}
     for name in fit.shape.size:
         raw[name] = measured(name)
-    if isinstance(fit, LinearFit):
-        spread = fit.spreads if fit.sd_terms else np.full(len(cohort), fit.residual_sd)
-        reached = np.einsum("ij,jk,ik->i", fit.design, fit.covariance, fit.design) / spread**2
-        raw["max_leverage"] = float(1.2 * reached.max())
+    raw["max_leverage"] = float(1.2 * fit.leverages.max())
     return {**raw, "on_violation": "refuse"}

@@ -1,8 +1,10 @@
 """Models for larger cohorts: LMS from 200 subjects, quantile regression from 400.
 
-LMS (Cole & Green 1992) by maximum likelihood: M linear in the chosen columns, ln S linear in age, L one number.
-Quantile regression (Koenker 2005) by linear programming: no assumption about the shape, and so many
-subjects.
+LMS (Cole & Green 1992) by maximum likelihood: M linear in the chosen columns, ln S linear in age, L one number; the
+covariance of all of them is the sandwich of the likelihood (Huber 1967), right also where values are not quite as the
+model has them. Quantile regression (Koenker 2005) by linear programming: no assumption about the shape, and so many
+subjects; the joint covariance of all levels is the sandwich of Koenker & Bassett (1982), each subject's density at a
+level taken from the fitted levels themselves (Hendricks & Koenker 1992).
 One value a subject is used (the first side): both models speak of single sides, and sides are not independent.
 """
 
@@ -12,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import statsmodels.api as sm
-from scipy import optimize, sparse
+from scipy import linalg, optimize, sparse, stats
 
 from reference_store.documents import Quantile, Term
 from reference_store.fitting.cohort import Cohort, Floats
@@ -20,6 +22,9 @@ from reference_store.fitting.shapes import Candidate, Shape, choose, matrix, ter
 
 LMS_FROM, QUANTILES_FROM = 200, 400
 _PERCENTS = (2.5, 10.0, 25.0, 50.0, 75.0, 90.0, 97.5)
+_NEARLY_LOG = 1e-4
+_STEEPEST = 0.2
+"""A subject's levels lie never closer than this share of their average distance: crossing levels tell no density."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,14 +34,73 @@ class WideFit:
     cohort: Cohort
     shape: Shape
     candidates: tuple[Candidate, ...]
+    covariance: Floats
+    """Of all coefficients, in the order of the document."""
+    leverages: Floats
+    """Variance of the median at each subject, in units of the population's variance there, shape (n,)."""
     median_terms: tuple[Term, ...] = ()
     sd_terms: tuple[Term, ...] = ()
     power: float = 1.0
     quantiles: tuple[Quantile, ...] = ()
 
+    @property
+    def parameters(self) -> int:
+        """How many coefficients one value is judged with."""
+        if self.quantiles:
+            return len(self.quantiles[0].terms)
+        return len(self.median_terms) + len(self.sd_terms) + 1
+
 
 def _values(cohort: Cohort) -> Floats:
     return np.array([values[0] for values in cohort.sides])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Likelihood:
+    """The LMS likelihood of values (n,) given the designs of M (n, p) and ln S (n, 2); coefficients are one vector."""
+
+    values: Floats
+    design: Floats
+    ages: Floats
+
+    def parts(self, x: Floats) -> tuple[Floats, Floats, float]:
+        """M and ln S at each subject, and L."""
+        count = self.design.shape[1]
+        return self.design @ x[:count], self.ages @ x[count:-1], float(x[-1])
+
+    def scores(self, x: Floats) -> tuple[float, Floats]:
+        """Minus log likelihood up to a constant, and each subject's gradient of it, shape (n, coefficients)."""
+        medians, log_spreads, power = self.parts(x)
+        if (medians <= 0).any():
+            return 1e12, np.zeros((len(self.values), len(x)))
+        spreads, logs = np.exp(log_spreads), np.log(self.values / medians)
+        growth = np.exp(power * logs)
+        if abs(power) > _NEARLY_LOG:
+            z = np.expm1(power * logs) / power / spreads
+            by_power = (logs * growth / spreads - z) / power
+        else:
+            z = (logs + power * logs**2 / 2) / spreads
+            by_power = (logs**2 / 2 + power * logs**3 / 3) / spreads
+        loss = float(np.sum(z**2 / 2 + log_spreads - power * logs))
+        by_median = (power - z * growth / spreads) / medians
+        gradient = [self.design * by_median[:, np.newaxis], self.ages * (1 - z**2)[:, np.newaxis]]
+        return loss, np.column_stack([*gradient, z * by_power - logs])
+
+    def covariance(self, x: Floats, scale: Floats) -> Floats:
+        """The sandwich at the maximum. Raises ``ValueError`` where the likelihood has none."""
+        steps = 1e-5 * scale
+        columns = [
+            (self.scores(x + step)[1].sum(axis=0) - self.scores(x - step)[1].sum(axis=0)) / (2 * steps[index])
+            for index, step in enumerate(np.diag(steps))
+        ]
+        curvature = np.column_stack(columns)
+        curvature = (curvature + curvature.T) / 2
+        if np.linalg.eigvalsh(curvature * np.outer(scale, scale)).min() <= 0:
+            raise ValueError("the LMS likelihood has no maximum here; fit the linear model")
+        n, count = len(self.values), len(x)
+        scores = self.scores(x)[1]
+        bread = np.linalg.inv(curvature)
+        return np.asarray(bread @ (scores.T @ scores) @ bread * n / (n - count))
 
 
 def lms(cohort: Cohort) -> WideFit:
@@ -48,32 +112,38 @@ def lms(cohort: Cohort) -> WideFit:
     terms = terms_of(shape, cohort)
     design = matrix(terms, cohort)
     centre = round(float(cohort.column("age_y").mean()))
-    ages = np.column_stack([np.ones(len(values)), (cohort.column("age_y") - centre) / 10])
-    start = sm.OLS(values, design).fit()
-    first = np.concatenate([start.params, [np.log(np.sqrt(start.scale) / values.mean()), 0.0], [1.0]])
+    likelihood = _Likelihood(values, design, np.column_stack([design[:, 0], (cohort.column("age_y") - centre) / 10]))
+    best, covariance = _maximum(likelihood)
+    medians, log_spreads, power = likelihood.parts(best)
     count = design.shape[1]
-
-    def loss(x: Floats) -> float:
-        medians, log_spreads, power = design @ x[:count], ages @ x[count:-1], x[-1]
-        if (medians <= 0).any():
-            return 1e12
-        logs = np.log(values / medians)
-        z = (np.expm1(power * logs) / power if abs(power) > 1e-4 else logs) / np.exp(log_spreads)
-        return float(np.sum(z**2 / 2 + log_spreads - power * logs))
-
-    scale = np.maximum(np.abs(first), 0.1)
-    found = optimize.minimize(lambda x: loss(x * scale), first / scale, method="BFGS", options={"gtol": 1e-3})
-    if not np.isfinite(found.fun) or found.fun >= 1e12:
-        raise ValueError("the LMS likelihood has no maximum here; fit the linear model")
-    best = found.x * scale
+    of_median = np.einsum("ij,jk,ik->i", design, covariance[:count, :count], design)
     return WideFit(
         cohort,
         shape,
         candidates,
+        covariance,
+        np.asarray(of_median / (medians * np.exp(log_spreads)) ** 2),
         tuple(replace(term, coefficient=float(c)) for term, c in zip(terms, best[:count], strict=True)),
         (Term("intercept", float(best[-3])), Term("age_y", float(best[-2]), float(centre), 10.0)),
-        float(best[-1]),
+        power,
     )
+
+
+def _maximum(likelihood: _Likelihood) -> tuple[Floats, Floats]:
+    """Coefficients and their covariance, from a normal model of constant spread as start."""
+    start = sm.OLS(likelihood.values, likelihood.design).fit()
+    first = np.concatenate([start.params, [np.log(np.sqrt(start.scale) / likelihood.values.mean()), 0.0], [1.0]])
+    scale = np.maximum(np.abs(first), 0.1)
+
+    def loss(x: Floats) -> tuple[float, Floats]:
+        value, scores = likelihood.scores(x * scale)
+        return value, scores.sum(axis=0) * scale
+
+    found = optimize.minimize(loss, first / scale, jac=True, method="BFGS", options={"gtol": 1e-5})
+    if not np.isfinite(found.fun) or found.fun >= 1e12 or np.abs(found.jac).max() > 1e-2:
+        raise ValueError("the LMS likelihood has no maximum here; fit the linear model")
+    best = np.asarray(found.x * scale)
+    return best, likelihood.covariance(best, scale)
 
 
 def _quantile(values: Floats, design: Floats, level: float) -> Floats:
@@ -99,14 +169,35 @@ def quantiles(cohort: Cohort) -> WideFit:
     shape, candidates = choose(cohort, values)
     terms = terms_of(shape, cohort)
     design = matrix(terms, cohort)
-    fitted = tuple(
-        Quantile(
-            percent,
-            tuple(
-                replace(term, coefficient=float(c))
-                for term, c in zip(terms, _quantile(values, design, percent / 100), strict=True)
-            ),
-        )
-        for percent in _PERCENTS
+    found = np.column_stack([_quantile(values, design, percent / 100) for percent in _PERCENTS])
+    covariance = _joint_covariance(design, found)
+    count, middle = design.shape[1], _PERCENTS.index(50.0)
+    block = slice(middle * count, (middle + 1) * count)
+    below, above = (design @ found[:, middle + step] for step in (-1, 1))
+    sds = (above - below) / (stats.norm.ppf(_PERCENTS[middle + 1] / 100) - stats.norm.ppf(_PERCENTS[middle - 1] / 100))
+    of_median = np.einsum("ij,jk,ik->i", design, covariance[block, block], design)
+    levels = tuple(
+        Quantile(percent, tuple(replace(term, coefficient=float(c)) for term, c in zip(terms, column, strict=True)))
+        for percent, column in zip(_PERCENTS, found.T, strict=True)
     )
-    return WideFit(cohort, shape, candidates, quantiles=fitted)
+    return WideFit(cohort, shape, candidates, covariance, np.asarray(of_median / sds**2), quantiles=levels)
+
+
+def _joint_covariance(design: Floats, coefficients: Floats) -> Floats:
+    """``(min(s,t) - s t) A_s J A_t / n`` for every pair of levels, with ``A_t = (Σ f_i(t) x_i x_i' / n)⁻¹``.
+
+    The density ``f_i(t)`` is ``φ(u) / (dq_i/du)``: the fitted levels of subject i against their normal deviates u,
+    differentiated by three points, for that curve is nearly straight where a quantile function is not.
+    """
+    n, count = design.shape
+    levels = np.array(_PERCENTS) / 100
+    deviates = stats.norm.ppf(levels)
+    fitted = np.sort(design @ coefficients, axis=1)
+    average = (fitted[:, -1] - fitted[:, 0]) / (deviates[-1] - deviates[0])
+    slopes = np.maximum(np.gradient(fitted, deviates, axis=1, edge_order=2), _STEEPEST * average[:, np.newaxis])
+    densities = stats.norm.pdf(deviates) / slopes
+    breads = [np.linalg.inv((design * densities[:, [k]]).T @ design / n) for k in range(len(levels))]
+    bridge = np.minimum.outer(levels, levels) - np.outer(levels, levels)
+    middle = np.kron(bridge, design.T @ design / n)
+    bread = linalg.block_diag(*breads)
+    return np.asarray(bread @ middle @ bread.T / (n - count))
