@@ -8,6 +8,7 @@ each wrong key, its value, and what to write instead; the service does not start
 from __future__ import annotations
 
 from service.config.fields import UID_PATTERN
+from service.config.peers import Archive, Identity, Reconcile, Scanner
 from service.config.reading import load, validated
 from service.config.sections import (
     Analysis,
@@ -27,13 +28,17 @@ from service.config.security import Tls, Web
 __all__ = [
     "UID_PATTERN",
     "Analysis",
+    "Archive",
     "Destination",
+    "Identity",
     "Listener",
     "Logs",
     "Mapping",
     "OrthancSource",
+    "Reconcile",
     "References",
     "Report",
+    "Scanner",
     "Service",
     "Settings",
     "Settle",

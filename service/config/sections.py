@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, model_validator
 from reference_store.values import Side, View
 from service.config.fields import AETitle, Network, Pattern, PeerPort, Port, SrClass, Uid
 from service.config.fields import Section as _Section
+from service.config.peers import Archive, Identity, Reconcile, Scanner, confirmable, names_once
 from service.config.security import Web
 from service.errors import Misconfigured
 
@@ -154,6 +155,18 @@ class Destination(_Section):
     objects: tuple[Literal["sr", "sc"], ...] = ("sr", "sc")
     timeout_seconds: float = Field(default=60, gt=0)
     """For the answer to one object; a PACS that archives while we wait takes seconds."""
+    confirm: Literal["none", "commitment", "find", "qido"] = "none"
+    """How it is made sure that the destination has what it took: storage commitment, C-FIND (an Orthanc's own search
+    where it is reached by REST), or QIDO-RS. None by default: most PACS must be told of us first."""
+    qido: str | None = Field(default=None, pattern=r"^https?://")
+    """DICOMweb address to ask when ``confirm`` is ``qido`` and results do not go there by ``dicomweb``."""
+
+    @model_validator(mode="after")
+    def _can_be_confirmed(self) -> Self:
+        dicomweb = (self.qido or self.dicomweb) is not None
+        ways = {"dicom": self.ae_title is not None, "orthanc": self.orthanc is not None, "dicomweb": dicomweb}
+        confirmable(self.confirm, ways)
+        return self
 
     @model_validator(mode="after")
     def _one_way_there(self) -> Self:
@@ -217,6 +230,10 @@ class Settings(_Section):
     analysis: Analysis = Analysis()
     report: Report = Report()
     destination: tuple[Destination, ...] = ()
+    archive: tuple[Archive, ...] = ()
+    scanner: tuple[Scanner, ...] = ()
+    identity: Identity = Identity()
+    reconcile: Reconcile = Reconcile()
     mapping: tuple[Mapping, ...] = ()
     web: Web = Web()
     references: References = References()
@@ -224,6 +241,7 @@ class Settings(_Section):
 
     @model_validator(mode="after")
     def _names_once(self) -> Self:
+        names_once(self.archive, self.scanner)
         for section, entries in (("orthanc", self.orthanc), ("destination", self.destination)):
             if any(entry.password_file is not None and entry.password.get_secret_value() for entry in entries):
                 raise ValueError(f"[[{section}]] has password and password_file: give one of them")
