@@ -8,6 +8,7 @@ each wrong key, its value, and what to write instead; the service does not start
 from __future__ import annotations
 
 from service.config.fields import UID_PATTERN
+from service.config.inward import Stow, WatchedFolder
 from service.config.peers import Archive, Identity, Reconcile, Scanner
 from service.config.reading import load, validated
 from service.config.sections import (
@@ -42,7 +43,9 @@ __all__ = [
     "Service",
     "Settings",
     "Settle",
+    "Stow",
     "Tls",
+    "WatchedFolder",
     "Web",
     "load",
     "validated",

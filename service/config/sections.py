@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, model_validator
 from reference_store.values import Side, View
 from service.config.fields import AETitle, Network, Pattern, PeerPort, Port, SrClass, Uid
 from service.config.fields import Section as _Section
+from service.config.inward import Stow, WatchedFolder
 from service.config.peers import Archive, Identity, Reconcile, Scanner, confirmable, names_once
 from service.config.security import Web
 from service.errors import Misconfigured
@@ -226,6 +227,8 @@ class Settings(_Section):
     service: Service = Service()
     listener: Listener = Listener()
     orthanc: tuple[OrthancSource, ...] = ()
+    folder: tuple[WatchedFolder, ...] = ()
+    stow: Stow = Stow()
     settle: Settle = Settle()
     analysis: Analysis = Analysis()
     report: Report = Report()
@@ -242,13 +245,19 @@ class Settings(_Section):
     @model_validator(mode="after")
     def _names_once(self) -> Self:
         names_once(self.archive, self.scanner)
-        for section, entries in (("orthanc", self.orthanc), ("destination", self.destination)):
+        peers: dict[str, tuple[OrthancSource | Destination, ...]] = {
+            "orthanc": self.orthanc,
+            "destination": self.destination,
+        }
+        for section, entries in peers.items():
             if any(entry.password_file is not None and entry.password.get_secret_value() for entry in entries):
                 raise ValueError(f"[[{section}]] has password and password_file: give one of them")
-            names = [entry.name for entry in entries]
+        for section, named in (*peers.items(), ("folder", self.folder)):
+            names = [entry.name for entry in named]
             twice = {name for name in names if names.count(name) > 1}
             if twice:
                 raise ValueError(f"[[{section}]] has the name {sorted(twice)[0]!r} more than once: names must differ")
+        self.stow.check(self.web.host)
         return self
 
     def placed(self, folder: Path) -> Settings:
@@ -268,7 +277,9 @@ class Settings(_Section):
             logs = logs.model_copy(update={"file": root / logs.file})
         orthanc = tuple(_with_password(entry, f"orthanc[{n}]", root) for n, entry in enumerate(self.orthanc))
         outward = tuple(_with_password(entry, f"destination[{n}]", root) for n, entry in enumerate(self.destination))
-        update = {"service": service, "references": references, "logs": logs}
+        dropped = tuple(one.model_copy(update={"path": root / one.path}) for one in self.folder)
+        update = {"service": service, "references": references, "logs": logs, "folder": dropped}
+        update["stow"] = self.stow.placed(root)
         return self.model_copy(update={**update, "orthanc": orthanc, "destination": outward})
 
 

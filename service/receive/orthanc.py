@@ -22,12 +22,12 @@ from service.config import OrthancSource
 from service.errors import Refused, Unreachable
 from service.ledger import Kept, Ledger
 from service.receive.archive import Incoming
-from service.receive.identity import CANNOT_UNDERSTAND, OUT_OF_RESOURCES
+from service.receive.identity import OUT_OF_RESOURCES
 from service.receive.intake import Intake
+from service.receive.part10 import ArrivingFile
 
 _LOGGER = logging.getLogger(__name__)
 _PAGE = 100
-_HEADER_LIMIT = 1 << 16
 _MARGIN_SECONDS = 600
 """How much earlier than the last poll a reconciliation looks, for clocks that differ; LastUpdate is in UTC."""
 
@@ -170,61 +170,15 @@ class OrthancFeed:
 
     def _download(self, number: str) -> Incoming | None:
         """Stream a file into the spool, never whole in memory; ``None`` if it is gone."""
-        incoming: Incoming | None = None
-        head = bytearray()
+        arriving = ArrivingFile(self._intake, self._source.name, self._maximum_object_bytes)
         try:
             with self._client.stream("GET", f"{self._client.url}/instances/{number}/file") as response:
                 if response.status_code == httpx.codes.NOT_FOUND:
                     return None
                 response.raise_for_status()
                 for part in response.iter_bytes(1 << 18):
-                    if incoming is not None:
-                        incoming.write(part)
-                    else:
-                        head += part
-                        incoming = self._begun(head)
-                    if incoming is not None and incoming.size > self._maximum_object_bytes:
-                        raise Refused("file is longer than listener.maximum_object_mb", CANNOT_UNDERSTAND)
+                    arriving.write(part)
         except httpx.HTTPError as error:
-            if incoming is not None:
-                incoming.discard()
+            arriving.discard()
             raise Unreachable(f"orthanc {self._source.name}: {type(error).__name__} in a download") from error
-        except OSError as error:
-            if incoming is not None:
-                incoming.discard()
-            raise Refused(f"spool cannot be written: {error.strerror}", OUT_OF_RESOURCES) from error
-        except Refused:
-            if incoming is not None:
-                incoming.discard()
-            raise
-        if incoming is None:
-            raise Refused("file is no DICOM file", CANNOT_UNDERSTAND)
-        return incoming
-
-    def _begun(self, head: bytearray) -> Incoming | None:
-        """Open the spool once the file's header has come; the header itself is written anew."""
-        if len(head) < 144:
-            return None
-        end = 144 + int.from_bytes(head[140:144], "little")
-        if head[128:136] != b"DICM\x02\0\0\0" or end > _HEADER_LIMIT:
-            raise Refused("file is no DICOM file", CANNOT_UNDERSTAND)
-        if len(head) < end:
-            return None
-        values = _header_values(bytes(head[144:end]))
-        incoming = self._intake.begin(values.get(2, ""), values.get(3, ""), values.get(0x10, ""), self._source.name)
-        incoming.write(bytes(head[end:]))
-        return incoming
-
-
-def _header_values(elements: bytes) -> dict[int, str]:
-    """File Meta Information (PS3.10 section 7.1): element number to text, for what is text."""
-    values: dict[int, str] = {}
-    offset = 0
-    while offset + 8 <= len(elements):
-        element = int.from_bytes(elements[offset + 2 : offset + 4], "little")
-        long = elements[offset + 4 : offset + 6] in {b"OB", b"OW", b"UN", b"SQ", b"UT"}
-        start = offset + (12 if long else 8)
-        length = int.from_bytes(elements[offset + (8 if long else 6) : start], "little")
-        values[element] = elements[start : start + length].decode("latin-1").rstrip("\0 ")
-        offset = start + length
-    return values
+        return arriving.end()

@@ -11,15 +11,18 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from apscheduler.schedulers.background import BackgroundScheduler
+from starlette.routing import Route
 
 from reference_store.reminders import reminders
 from reference_store.store import Store
 from service.app import ROLES, App
 from service.config import OrthancSource
 from service.logs import event
+from service.receive.folder import FolderFeed
 from service.receive.intake import Intake
 from service.receive.orthanc import OrthancFeed
 from service.receive.settle import settle
+from service.receive.stow import StowService, stow_credentials
 from service.roles.common import BEAT_S, Beat, guarded
 from service.web.pages import application
 from service.web.server import WebServer
@@ -53,7 +56,10 @@ def run(app: App, stop: threading.Event) -> None:
     if settings.references.folder is not None:
         every(REMIND_S, "reminders", lambda: remind(settings.references.folder, datetime.now(UTC).date()))
         guarded(lambda: remind(settings.references.folder, datetime.now(UTC).date()), "reminders")
-    web = _web(app) if settings.web.enabled else None
+    for dropped in settings.folder:
+        watched = FolderFeed(dropped, intake, maximum_object_bytes=settings.listener.maximum_object_mb * 1_000_000)
+        every(dropped.poll_seconds, f"folder {dropped.name}", watched.tick)
+    web = _web(app, intake) if settings.web.enabled else None
     scheduler.start()
     guarded(beat.now, "beat")
     stop.wait()
@@ -92,7 +98,17 @@ def _feed(app: App, source: OrthancSource, intake: Intake) -> OrthancFeed:
     )
 
 
-def _web(app: App) -> WebServer:
+def _stow(app: App, intake: Intake) -> list[Route]:
+    """The routes of STOW-RS, if it is wanted."""
+    settings = app.settings
+    if not settings.stow.enabled:
+        return []
+    stow_credentials(settings.stow)  # a file that cannot be read is told at the start
+    limit = settings.listener.maximum_object_mb * 1_000_000
+    return StowService(settings.stow, intake, lambda: stow_credentials(settings.stow), limit).routes()
+
+
+def _web(app: App, intake: Intake) -> WebServer:
     settings = app.settings
     pages = application(
         app.ledger,
@@ -100,6 +116,7 @@ def _web(app: App) -> WebServer:
         refuse_free_mb=settings.listener.refuse_free_mb,
         processes=tuple(role.name for role in ROLES.values() if role.wanted(settings)),
         clock=time.time,
+        more=_stow(app, intake),
     )
     server = WebServer(pages, settings.web.host, settings.web.port)
     server.start()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from service.ledger import Ledger
 from service.web.health import readiness
@@ -31,6 +31,7 @@ def application(
     processes: tuple[str, ...],
     clock: Callable[[], float],
     hosts: tuple[str, ...] = ("*",),
+    more: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """The web application: ``/``, ``/study/UID``, ``/status.json``, ``/health/live``, ``/health/ready``, ``/metrics``.
 
@@ -38,6 +39,8 @@ def application(
     ----------
     hosts:
         Host names that may be asked for; others are refused, against name rebinding in a browser.
+    more:
+        Routes besides, which see to their own access.
     """
     templates = Environment(loader=PackageLoader("service.web"), autoescape=True)
     templates.filters["when"] = _when
@@ -72,6 +75,7 @@ def application(
             Route("/health/live", lambda _request: JSONResponse({"live": True})),
             Route("/health/ready", ready),
             Route("/metrics", lambda _request: PlainTextResponse(exposition(ledger, data_folder, clock))),
+            *more,
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))],
     )

@@ -151,6 +151,47 @@ def test_what_orthanc_got_reads_back_equal_and_again_changes_nothing(orthanc, ou
     assert len(hub.get("/instances").json()) == 2
 
 
+def test_orthanc_posts_by_stow_and_a_file_is_dropped(nmus, exam, orthanc, until, tmp_path) -> None:
+    dropped = tmp_path / "drop"
+    dropped.mkdir()
+    (tmp_path / "password").write_text("secret\n", encoding="utf-8")
+    here = nmus(
+        more=f'[stow]\nenabled = true\nusername = "hub"\npassword_file = "{tmp_path}/password"\n'
+        f'[[folder]]\nname = "drop"\npath = "{dropped}"\npoll_seconds = 0.1\nstable_seconds = 0.3\n'
+    )
+    there = {"Url": f"http://127.0.0.1:{here.web_port}/dicom-web/", "Username": "hub", "Password": "secret"}
+    found = sorted(ORTHANC_PLUGINS.glob("libOrthancDicomWeb.so*"))
+    if not found:
+        pytest.skip("orthanc-dicomweb is not installed")
+    hub = orthanc(Plugins=[str(found[0])], DicomWeb={"Enable": True, "Root": "/dicom-web/", "Servers": {"nmus": there}})
+    here.start_listening()
+    posted, by_hand = exam[:2], exam[2]
+    numbers = [
+        httpx.post(f"{hub.url}/instances", content=path.read_bytes(), timeout=20).json()["ID"] for path in posted
+    ]
+    until(lambda: answers(here.web_port), 60)
+    told = httpx.post(
+        f"{hub.url}/dicom-web/servers/nmus/stow", json={"Resources": numbers, "Synchronous": True}, timeout=60
+    )
+    assert told.is_success, told.text
+    (dropped / by_hand.name).write_bytes(by_hand.read_bytes())
+    until((dropped / "done" / by_hand.name).exists, 30)
+    for path in exam[:3]:
+        assert dcmread(BytesIO(file_header("1.2", "1.2", EXPLICIT, "") + kept(here, path))) == dcmread(path)
+    ledger = here.ledger()
+    sources = [ledger.instance(str(dcmread(path).SOPInstanceUID))[0].source for path in exam[:3]]
+    ledger.close()
+    assert sources == ["hub", "hub", "drop"]
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens there."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/health/live", timeout=5).is_success
+    except httpx.HTTPError:
+        return False
+
+
 def test_a_service_that_is_told_to_end_lets_the_sender_finish(nmus, exam, until) -> None:
     here = nmus()
     here.start_listening(role="listener")
