@@ -12,11 +12,12 @@ from reference_store.collecting import Exclusion
 from reference_store.documents import Document
 from reference_store.fitting.cohort import Cohort, Floats
 from reference_store.fitting.linear import LinearFit
-from reference_store.fitting.sensitivity import coverage, influences, lacking
+from reference_store.fitting.sensitivity import Influence, coverage, influences, lacking, wide_influences
 from reference_store.fitting.tolerance import factor, limit_error
 from reference_store.fitting.wide import WideFit
 from reference_store.plots import STYLE, Curve, Scatter, figure
 from reference_store.predicting import score
+from reference_store.scores import Score
 from reference_store.terms import covariates
 from reference_store.values import Subject
 
@@ -45,10 +46,10 @@ def page(fit: LinearFit | WideFit, document: Document | None, exclusions: Iterab
         _coverage(cohort),
         "<h2>How the model was chosen</h2>",
         _choice(fit),
-        "<h2>Does the model fit?</h2>" if isinstance(fit, LinearFit) else "",
-        _residuals(fit) if isinstance(fit, LinearFit) else "",
+        "<h2>Does the model fit?</h2>",
+        _residuals(fit) if isinstance(fit, LinearFit) else _held(fit, document),
         "<h2>How sure are the limits?</h2>",
-        _certainty(fit),
+        _certainty(fit) if isinstance(fit, LinearFit) else _wide_certainty(fit, document),
         "<h2>Left out</h2>",
         _left_out(cohort, tuple(exclusions)),
         _identity(document) if document else "",
@@ -141,7 +142,7 @@ def _choice(fit: LinearFit | WideFit) -> str:
         for c in sorted(fit.candidates, key=lambda c: c.rmse)
     )
     words = (
-        "Six shapes were fixed before any value was seen. Each was judged by predicting subjects it had not seen "
+        "At most six shapes, fixed before any value was seen, were judged by predicting subjects they had not seen "
         "(ten-fold cross-validation, five times); of those within one standard error of the best, the simplest was "
         "taken."
     )
@@ -154,7 +155,8 @@ def _scale(fit: LinearFit | WideFit) -> str:
         kind = "quantile regression" if fit.quantiles else f"LMS with L = {fit.power:.2f}"
         return f"<p>Model: {kind}.</p>"
     power = f" with power {fit.transform.power:g}" if fit.transform.power is not None else ""
-    scale = "as measured" if fit.transform.name == "identity" else f"{fit.transform.name}{power}, since they are skewed"
+    skewed = f"on the {fit.transform.name} scale{power}, since they are skewed"
+    scale = "as measured" if fit.transform.name == "identity" else skewed
     spread = "changes with age and is modelled so" if fit.sd_terms else "is the same at every age"
     sides = f" SD between the sides of one person: {fit.side_sd:.3g}." if fit.side_sd is not None else ""
     return (
@@ -164,29 +166,74 @@ def _scale(fit: LinearFit | WideFit) -> str:
 
 
 def _residuals(fit: LinearFit) -> str:
-    residuals = fit.standardised
-    ages = fit.cohort.column("age_y")
-    far = np.abs(residuals) > 3
-    by_age: list[Curve | Scatter] = [
-        Scatter(_pairs(ages[~far], residuals[~far])),
-        Scatter(_pairs(ages[far], residuals[far]), "far", tuple(np.array(fit.cohort.keys)[far])),
-        *(Curve(((float(ages.min()), z), (float(ages.max()), z)), style) for z, style in _LINES),
-    ]
-    ordered = np.sort(residuals)
-    deviates = stats.norm.ppf((np.arange(1, len(ordered) + 1) - 0.375) / (len(ordered) + 0.25))
-    ends = (float(deviates[0]), float(deviates[-1]))
-    quantiles: list[Curve | Scatter] = [
-        Scatter(_pairs(deviates, ordered)),
-        Curve(((ends[0], ends[0]), (ends[1], ends[1])), "zero"),
-    ]
+    figures = _by_age(fit.cohort, fit.standardised) + _against_normal(fit.standardised)
     words = (
         "Left: how far each person lies from what the model expects, in SD; there should be no trend and no funnel, "
         "and about one in twenty outside ±2. Right: if the values are normally distributed, the dots follow the line "
         f"(Shapiro-Wilk p = {fit.normal_p:.2g})."
     )
-    figures = figure("Distance from the expected value", "age [years]", "SD", [part for part in by_age if part.points])
-    figures += figure("Normal distribution?", "expected deviate", "observed deviate", quantiles)
     return f'<p>{words}</p><div class="row">{figures}</div>'
+
+
+def _by_age(cohort: Cohort, residuals: Floats) -> str:
+    ages = cohort.column("age_y")
+    far = np.abs(residuals) > 3
+    parts: list[Curve | Scatter] = [
+        Scatter(_pairs(ages[~far], residuals[~far])),
+        Scatter(_pairs(ages[far], residuals[far]), "far", tuple(np.array(cohort.keys)[far])),
+        *(Curve(((float(ages.min()), z), (float(ages.max()), z)), style) for z, style in _LINES),
+    ]
+    return figure("Distance from the expected value", "age [years]", "SD", [part for part in parts if part.points])
+
+
+def _against_normal(residuals: Floats) -> str:
+    ordered = np.sort(residuals)
+    deviates = stats.norm.ppf((np.arange(1, len(ordered) + 1) - 0.375) / (len(ordered) + 0.25))
+    ends = (float(deviates[0]), float(deviates[-1]))
+    line = Curve(((ends[0], ends[0]), (ends[1], ends[1])), "zero")
+    parts: list[Curve | Scatter] = [Scatter(_pairs(deviates, ordered)), line]
+    return figure("Normal distribution?", "expected deviate", "observed deviate", parts)
+
+
+def _scores(fit: WideFit, document: Document | None) -> list[tuple[float, Score]]:
+    """Everyone's first side against the document: value and what it says."""
+    if document is None:
+        return []
+    people = zip(fit.cohort.subjects, fit.cohort.sides, strict=True)
+    return [(float(sides[0]), score(document, float(sides[0]), covariates(person))) for person, sides in people]
+
+
+def _held(fit: WideFit, document: Document | None) -> str:
+    """Of an LMS or quantile model: distances where there is a z, and who lies outside in each third of the ages."""
+    found = _scores(fit, document)
+    z = np.array([np.nan if one.z is None else one.z for _, one in found])
+    inside = ~np.isnan(z)
+    shown = Cohort(
+        fit.cohort.group,
+        tuple(np.array(fit.cohort.keys)[inside]),
+        tuple(person for person, there in zip(fit.cohort.subjects, inside, strict=True) if there),
+        tuple(sides for sides, there in zip(fit.cohort.sides, inside, strict=True) if there),
+    )
+    figures = _by_age(shown, z[inside]) + ("" if fit.quantiles else _against_normal(z))
+    rows = []
+    for words, members in _thirds(fit.cohort):
+        verdicts = [found[index][1].outside(found[index][0]) for index in members]
+        cells = "".join(f"<td>{100 * verdicts.count(side) / len(verdicts):.1f} %</td>" for side in ("below", "above"))
+        rows.append(f"<tr><td>{words}</td><td>{len(verdicts)}</td>{cells}</tr>")
+    told = (
+        "How far one side of each person lies from what the model expects, in SD; there should be no trend and no "
+        "funnel. In every third of the ages about 2.5 % should lie below and 2.5 % above the limits."
+    )
+    if fit.quantiles:
+        told += " Who lies beyond the outermost fitted percentile has no distance and is counted in the table only."
+    head = "<tr><th>age</th><th>persons</th><th>below</th><th>above</th></tr>"
+    return f'<p>{told}</p><div class="row">{figures}</div><table>{head}{"".join(rows)}</table>'
+
+
+def _thirds(cohort: Cohort) -> list[tuple[str, list[int]]]:
+    ages = cohort.column("age_y")
+    parts = np.array_split(np.argsort(ages, kind="stable"), 3)
+    return [(f"{ages[p].min():.0f} to {ages[p].max():.0f} years", [int(i) for i in p]) for p in parts]
 
 
 _LINES = ((0.0, "zero"), (2.0, "limit"), (-2.0, "limit"))
@@ -196,19 +243,35 @@ def _pairs(x: Floats, y: Floats) -> tuple[tuple[float, float], ...]:
     return tuple((float(a), float(b)) for a, b in zip(x, y, strict=True))
 
 
-def _certainty(fit: LinearFit | WideFit) -> str:
+def _certainty(fit: LinearFit) -> str:
     n = len(fit.cohort)
     words = (
         f"With {n} subjects the upper limit has a standard error of {limit_error(n):.2f} SD. To be 95 % sure that "
         f"95 % of healthy people lie below, the limit would have to lie at mean + {factor(n):.2f} SD."
     )
-    if isinstance(fit, WideFit):
-        return f"<p>{words}</p>"
-    top = influences(fit)[:5]
-    rows = "".join(f"<tr><td>{o.key}</td><td>{o.shift:.2f}</td><td>{o.residual:+.2f}</td></tr>" for o in top)
+    return f"<p>{words}</p>{_influence(influences(fit))}"
+
+
+def _wide_certainty(fit: WideFit, document: Document | None) -> str:
+    found = _scores(fit, document)
+    errors = [one.z_sd for _, one in found if one.z_sd is not None]
+    words = (
+        f"With {len(fit.cohort)} subjects the z of a person like those measured has a standard error of "
+        f"{np.median(errors):.2f} (in half of them), and at most {max(errors):.2f}. The limits lie as much further "
+        "out as it takes that 2.5 of 100 new healthy people fall outside on each side."
+    )
+    return f"<p>{words}</p>{_influence(wide_influences(fit, [one.z for _, one in found]))}"
+
+
+def _influence(found: Sequence[Influence]) -> str:
+    rows = "".join(
+        f"<tr><td>{html.escape(o.key)}</td><td>{o.shift:.2f}</td>"
+        f"<td>{'beyond' if o.residual is None else f'{o.residual:+.2f}'}</td></tr>"
+        for o in found[:5]
+    )
     head = "<tr><th>subject</th><th>limit moves by [SD]</th><th>distance [SD]</th></tr>"
     told = "How far a limit would move if one person were left out. Nobody is left out for it: look at the pictures."
-    return f"<p>{words}</p><p>{told}</p><table>{head}{rows}</table>"
+    return f"<p>{told}</p><table>{head}{rows}</table>"
 
 
 def _left_out(cohort: Cohort, exclusions: Sequence[Exclusion]) -> str:

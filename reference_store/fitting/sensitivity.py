@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from reference_store.collecting import TARGETS
 from reference_store.fitting.cohort import Cohort, Floats
 from reference_store.fitting.linear import LinearFit
 from reference_store.fitting.tolerance import prediction_z
+from reference_store.fitting.wide import WideFit
 
 _PER_CELL = 8
 """Subjects per decade and sex that 20 to 80 years need to make about 120."""
@@ -22,8 +24,8 @@ class Influence:
     key: str
     shift: float
     """Largest change of the upper or lower limit at any subject's covariates when this one is left out, in SD."""
-    residual: float
-    """Deleted (externally studentised) residual."""
+    residual: float | None
+    """Deleted (externally studentised) residual; for LMS and quantile models z, ``None`` where there is none."""
 
 
 def influences(fit: LinearFit) -> tuple[Influence, ...]:
@@ -48,6 +50,14 @@ def influences(fit: LinearFit) -> tuple[Influence, ...]:
     found = [
         Influence(key, float(shift), float(residual))
         for key, shift, residual in zip(fit.cohort.keys, shifts, studentised, strict=True)
+    ]
+    return tuple(sorted(found, key=lambda one: -one.shift))
+
+
+def wide_influences(fit: WideFit, deviates: Sequence[float | None]) -> tuple[Influence, ...]:
+    """The same of an LMS or quantile model, to first order (infinitesimal jackknife); ``deviates`` are everyone's z."""
+    found = [
+        Influence(key, float(shift), z) for key, shift, z in zip(fit.cohort.keys, fit.shifts, deviates, strict=True)
     ]
     return tuple(sorted(found, key=lambda one: -one.shift))
 

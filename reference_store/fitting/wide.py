@@ -10,6 +10,7 @@ One value a subject is used (the first side): both models speak of single sides,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +24,7 @@ from reference_store.fitting.shapes import Candidate, Shape, choose, matrix, ter
 LMS_FROM, QUANTILES_FROM = 200, 400
 _PERCENTS = (2.5, 10.0, 25.0, 50.0, 75.0, 90.0, 97.5)
 _NEARLY_LOG = 1e-4
+_LIMIT = 1.96
 _STEEPEST = 0.2
 """A subject's levels lie never closer than this share of their average distance: crossing levels tell no density."""
 
@@ -38,6 +40,8 @@ class WideFit:
     """Of all coefficients, in the order of the document."""
     leverages: Floats
     """Variance of the median at each subject, in units of the population's variance there, shape (n,)."""
+    shifts: Floats
+    """How far a limit moves, at any subject's covariates and in SD, when each one is left out: to first order, (n,)."""
     median_terms: tuple[Term, ...] = ()
     sd_terms: tuple[Term, ...] = ()
     power: float = 1.0
@@ -86,8 +90,11 @@ class _Likelihood:
         gradient = [self.design * by_median[:, np.newaxis], self.ages * (1 - z**2)[:, np.newaxis]]
         return loss, np.column_stack([*gradient, z * by_power - logs])
 
-    def covariance(self, x: Floats, scale: Floats) -> Floats:
-        """The sandwich at the maximum. Raises ``ValueError`` where the likelihood has none."""
+    def moves(self, x: Floats, scale: Floats) -> Floats:
+        """What each subject adds to the coefficients, to first order, shape (n, coefficients).
+
+        Raises ``ValueError`` where the likelihood has no maximum.
+        """
         steps = 1e-5 * scale
         columns = [
             (self.scores(x + step)[1].sum(axis=0) - self.scores(x - step)[1].sum(axis=0)) / (2 * steps[index])
@@ -97,10 +104,29 @@ class _Likelihood:
         curvature = (curvature + curvature.T) / 2
         if np.linalg.eigvalsh(curvature * np.outer(scale, scale)).min() <= 0:
             raise ValueError("the LMS likelihood has no maximum here; fit the linear model")
-        n, count = len(self.values), len(x)
-        scores = self.scores(x)[1]
-        bread = np.linalg.inv(curvature)
-        return np.asarray(bread @ (scores.T @ scores) @ bread * n / (n - count))
+        return np.asarray(-self.scores(x)[1] @ np.linalg.inv(curvature))
+
+    def limit_gradients(self, x: Floats) -> Floats:
+        """Gradient of w at both limits of each subject (see :mod:`reference_store.distributions`), (2 n, …)."""
+        medians, log_spreads, power = self.parts(x)
+        spreads, rows = np.exp(log_spreads), []
+        for w in (-_LIMIT, _LIMIT):
+            growth = np.maximum(1 + power * spreads * w, 1e-3)
+            logs = np.log(growth) / power if abs(power) > _NEARLY_LOG else spreads * w
+            by_power = (logs * growth / spreads - w) / power if abs(power) > _NEARLY_LOG else logs**2 / 2 / spreads
+            by_median = -growth / (medians * spreads)
+            rows.append(np.column_stack([self.design * by_median[:, np.newaxis], -w * self.ages, by_power]))
+        return np.concatenate(rows)
+
+
+def _spanned(moves: Floats) -> Floats:
+    """The covariance of the coefficients from what each subject adds to them: the sandwich, for finite samples."""
+    n, count = moves.shape
+    return np.asarray(moves.T @ moves * n / (n - count))
+
+
+def _shifts(gradients: Floats, moves: Floats) -> Floats:
+    return np.asarray(np.abs(gradients @ moves.T).max(axis=0))
 
 
 def lms(cohort: Cohort) -> WideFit:
@@ -113,7 +139,8 @@ def lms(cohort: Cohort) -> WideFit:
     design = matrix(terms, cohort)
     centre = round(float(cohort.column("age_y").mean()))
     likelihood = _Likelihood(values, design, np.column_stack([design[:, 0], (cohort.column("age_y") - centre) / 10]))
-    best, covariance = _maximum(likelihood)
+    best, moves = _maximum(likelihood)
+    covariance = _spanned(moves)
     medians, log_spreads, power = likelihood.parts(best)
     count = design.shape[1]
     of_median = np.einsum("ij,jk,ik->i", design, covariance[:count, :count], design)
@@ -123,6 +150,7 @@ def lms(cohort: Cohort) -> WideFit:
         candidates,
         covariance,
         np.asarray(of_median / (medians * np.exp(log_spreads)) ** 2),
+        _shifts(likelihood.limit_gradients(best), moves),
         tuple(replace(term, coefficient=float(c)) for term, c in zip(terms, best[:count], strict=True)),
         (Term("intercept", float(best[-3])), Term("age_y", float(best[-2]), float(centre), 10.0)),
         power,
@@ -130,7 +158,7 @@ def lms(cohort: Cohort) -> WideFit:
 
 
 def _maximum(likelihood: _Likelihood) -> tuple[Floats, Floats]:
-    """Coefficients and their covariance, from a normal model of constant spread as start."""
+    """Coefficients and what each subject adds to them, from a normal model of constant spread as start."""
     start = sm.OLS(likelihood.values, likelihood.design).fit()
     first = np.concatenate([start.params, [np.log(np.sqrt(start.scale) / likelihood.values.mean()), 0.0], [1.0]])
     scale = np.maximum(np.abs(first), 0.1)
@@ -143,7 +171,7 @@ def _maximum(likelihood: _Likelihood) -> tuple[Floats, Floats]:
     if not np.isfinite(found.fun) or found.fun >= 1e12 or np.abs(found.jac).max() > 1e-2:
         raise ValueError("the LMS likelihood has no maximum here; fit the linear model")
     best = np.asarray(found.x * scale)
-    return best, likelihood.covariance(best, scale)
+    return best, likelihood.moves(best, scale)
 
 
 def _quantile(values: Floats, design: Floats, level: float) -> Floats:
@@ -170,34 +198,57 @@ def quantiles(cohort: Cohort) -> WideFit:
     terms = terms_of(shape, cohort)
     design = matrix(terms, cohort)
     found = np.column_stack([_quantile(values, design, percent / 100) for percent in _PERCENTS])
-    covariance = _joint_covariance(design, found)
+    deviates, fitted = stats.norm.ppf(np.array(_PERCENTS) / 100), design @ found
+    breads = _breads(design, fitted, deviates)
+    covariance = _joint_covariance(design, breads)
     count, middle = design.shape[1], _PERCENTS.index(50.0)
     block = slice(middle * count, (middle + 1) * count)
-    below, above = (design @ found[:, middle + step] for step in (-1, 1))
-    sds = (above - below) / (stats.norm.ppf(_PERCENTS[middle + 1] / 100) - stats.norm.ppf(_PERCENTS[middle - 1] / 100))
+    sds = (fitted[:, middle + 1] - fitted[:, middle - 1]) / (deviates[middle + 1] - deviates[middle - 1])
     of_median = np.einsum("ij,jk,ik->i", design, covariance[block, block], design)
-    levels = tuple(
-        Quantile(percent, tuple(replace(term, coefficient=float(c)) for term, c in zip(terms, column, strict=True)))
-        for percent, column in zip(_PERCENTS, found.T, strict=True)
+    return WideFit(
+        cohort,
+        shape,
+        candidates,
+        covariance,
+        np.asarray(of_median / sds**2),
+        _outer_shifts(design, values, fitted, deviates, breads),
+        quantiles=tuple(
+            Quantile(percent, tuple(replace(term, coefficient=float(c)) for term, c in zip(terms, column, strict=True)))
+            for percent, column in zip(_PERCENTS, found.T, strict=True)
+        ),
     )
-    return WideFit(cohort, shape, candidates, covariance, np.asarray(of_median / sds**2), quantiles=levels)
 
 
-def _joint_covariance(design: Floats, coefficients: Floats) -> Floats:
-    """``(min(s,t) - s t) A_s J A_t / n`` for every pair of levels, with ``A_t = (Σ f_i(t) x_i x_i' / n)⁻¹``.
+def _breads(design: Floats, fitted: Floats, deviates: Floats) -> tuple[Floats, ...]:
+    """``A_t = (Σ f_i(t) x_i x_i' / n)⁻¹`` of every level, from fitted levels (n, levels) and their normal deviates u.
 
-    The density ``f_i(t)`` is ``φ(u) / (dq_i/du)``: the fitted levels of subject i against their normal deviates u,
-    differentiated by three points, for that curve is nearly straight where a quantile function is not.
+    The density ``f_i(t)`` is ``φ(u) / (dq_i/du)``: the fitted levels of subject i against u, differentiated by three
+    points, for that curve is nearly straight where a quantile function is not.
     """
-    n, count = design.shape
-    levels = np.array(_PERCENTS) / 100
-    deviates = stats.norm.ppf(levels)
-    fitted = np.sort(design @ coefficients, axis=1)
+    fitted = np.sort(fitted, axis=1)
     average = (fitted[:, -1] - fitted[:, 0]) / (deviates[-1] - deviates[0])
     slopes = np.maximum(np.gradient(fitted, deviates, axis=1, edge_order=2), _STEEPEST * average[:, np.newaxis])
     densities = stats.norm.pdf(deviates) / slopes
-    breads = [np.linalg.inv((design * densities[:, [k]]).T @ design / n) for k in range(len(levels))]
+    return tuple(
+        np.asarray(np.linalg.inv((design * densities[:, [k]]).T @ design / len(design))) for k in range(len(deviates))
+    )
+
+
+def _joint_covariance(design: Floats, breads: Sequence[Floats]) -> Floats:
+    """``(min(s,t) - s t) A_s J A_t / n`` for every pair of levels, J the mean of ``x_i x_i'``."""
+    n, count = design.shape
+    levels = np.array(_PERCENTS) / 100
     bridge = np.minimum.outer(levels, levels) - np.outer(levels, levels)
-    middle = np.kron(bridge, design.T @ design / n)
     bread = linalg.block_diag(*breads)
-    return np.asarray(bread @ middle @ bread.T / (n - count))
+    return np.asarray(bread @ np.kron(bridge, design.T @ design / n) @ bread.T / (n - count))
+
+
+def _outer_shifts(design: Floats, values: Floats, fitted: Floats, deviates: Floats, breads: Sequence[Floats]) -> Floats:
+    """``A_t x_i (t - [y_i < q_i])  / n`` moves an outermost level when subject i is left out; the larger of the two."""
+    sds = (fitted[:, -1] - fitted[:, 0]) / (deviates[-1] - deviates[0])
+    gradients = design / np.maximum(sds, 1e-12)[:, np.newaxis]
+    found = []
+    for k in (0, -1):
+        weight = _PERCENTS[k] / 100 - (values < fitted[:, k])
+        found.append(_shifts(gradients, (design * weight[:, np.newaxis]) @ breads[k].T / len(values)))
+    return np.maximum(*found)

@@ -44,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
         return int(args.act(args))
     except (DocumentError, ObservationError, JournalError, LookupError, ValueError, OSError) as error:
         text = str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
+        if isinstance(error, OSError) and error.filename:
+            text = f"{error.filename}: {error.strerror}"
         if args.json:
             place = {name: getattr(error, name) for name in ("file", "place", "problem") if hasattr(error, name)}
             say(json.dumps({"error": text, **place}, ensure_ascii=False))

@@ -223,3 +223,46 @@ def test_a_fitted_document_says_how_far_it_reaches(name):
     reached = [leverage(doc.model, covariates(person)) for person in people]
     assert doc.validity.max_leverage == pytest.approx(1.2 * max(reached), rel=1e-9)
     assert all(validity.violation(doc, person) is None for person in people)
+
+
+def test_leaving_one_out_moves_an_lms_limit_as_far_as_was_said():
+    wide, cohorts = (
+        pytest.importorskip("reference_store.fitting.wide"),
+        pytest.importorskip("reference_store.fitting.cohort"),
+    )
+    people = subjects(260, 41)
+    found = values(SKEWED, people, 42)
+    found[17] = SKEWED.at(people[17], 3.8)
+    cohort = cohorts.of_values(GROUP, people, found)
+    whole = wide.lms(cohort)
+    assert int(np.argmax(whole.shifts)) == 17
+    without = wide.lms(cohort.without(17))
+    assert without.shape == whole.shape
+    making = pytest.importorskip("reference_store.fitting.making")
+    before, after = (making.document(fit, "x", "1.0.0") for fit in (whole, without))
+    plain = dataclasses.replace(after, model=dataclasses.replace(after.model, covariance=()))
+    moved = []
+    for person in people:
+        limits = score(plain, 50.0, covariates(person))
+        for limit, nominal in ((limits.upper, 1.96), (limits.lower, -1.96)):
+            moved.append(abs(_plain_z(before, before.model, limit, covariates(person)) - nominal))
+    assert whole.shifts[17] == pytest.approx(max(moved), rel=0.3)
+
+
+@pytest.mark.parametrize("name", ["lms", "quantiles"])
+def test_the_report_of_a_wide_model_shows_distances_and_whom_it_hangs_on(name):
+    report = pytest.importorskip("reference_store.fitting.report")
+    wide = pytest.importorskip("reference_store.fitting.wide")
+    of_values = pytest.importorskip("reference_store.fitting.cohort").of_values
+    making = pytest.importorskip("reference_store.fitting.making")
+    people = subjects(420, 9)
+    found = values(SKEWED, people, 10)
+    found[33] = SKEWED.at(people[33], 4.5)
+    fit = getattr(wide, name)(of_values(GROUP, people, found))
+    page = report.page(fit, making.document(fit, "x", "1.0.0"))
+    assert "Distance from the expected value" in page and ("Normal distribution?" in page) == (name == "lms")
+    after = page[page.index("limit moves by") :]
+    if name == "lms":  # a quantile does not care how far out somebody lies, only on which side
+        assert after.index("subject-33<") < 200, "the first row names the wild one"
+    assert after.count("<tr><td>") == 5
+    assert page.count(" years</td><td>140</td>") == 3
