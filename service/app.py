@@ -111,7 +111,7 @@ ROLES = {
         Role("listener", lambda settings: settings.listener.enabled),
         Role("timers"),
         Role("worker", niceness=5),
-        Role("sender", lambda settings: bool(settings.destination)),
+        Role("sender", lambda settings: bool(settings.destination or settings.scanner)),
     )
 }
 

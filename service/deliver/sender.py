@@ -20,6 +20,7 @@ from service.deliver.store import StorePeer
 from service.deliver.stow import StowPeer
 from service.errors import Unreachable
 from service.ledger import Ledger, Outgoing
+from service.proof.judge import FIRST_LOOK_S
 
 _LOGGER = logging.getLogger(__name__)
 _BATCH = 20
@@ -53,7 +54,10 @@ def peer_for(destination: Destination, settings: Settings) -> Peer:
 
 
 class Sender:
-    """Sends to one destination. ``clock`` gives seconds since 1970, ``chance`` numbers from 0 to 1."""
+    """Sends to one destination. ``clock`` gives seconds since 1970, ``chance`` numbers from 0 to 1.
+
+    ``confirm`` is how what was sent is to be confirmed; empty for not at all.
+    """
 
     def __init__(
         self,
@@ -64,8 +68,10 @@ class Sender:
         *,
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
+        confirm: str = "",
     ) -> None:
         self._ledger = ledger
+        self._confirm = confirm
         self._destination = destination
         self._peer = peer
         self._owner = owner
@@ -105,7 +111,7 @@ class Sender:
         level, gone = logging.INFO, 1
         if answer.fate is Fate.SENT:
             crash.point("after_send_before_row")
-            self._ledger.sent(outgoing, now, answer.note)
+            self._ledger.sent(outgoing, now, answer.note, self._confirm, now + FIRST_LOOK_S)
         elif answer.fate is Fate.HELD:
             self._ledger.hold(outgoing, now, answer.note)
             level = logging.ERROR
@@ -147,5 +153,6 @@ class Sender:
 def senders(ledger: Ledger, settings: Settings, owner: str) -> tuple[Sender, ...]:
     """One for each destination in the settings."""
     return tuple(
-        Sender(ledger, destination.name, peer_for(destination, settings), owner) for destination in settings.destination
+        Sender(ledger, one.name, peer_for(one, settings), owner, confirm="" if one.confirm == "none" else one.confirm)
+        for one in settings.destination
     )

@@ -15,6 +15,8 @@ from pynetdicom.presentation import AllStoragePresentationContexts
 from pynetdicom.sop_class import Verification
 from pynetdicom.transport import ThreadedAssociationServer
 
+from service.demo.pacs_services import Committing, Finding, contexts
+
 _UID = re.compile(r"[0-9.]{1,64}")
 SUCCESS, CANNOT_UNDERSTAND = 0x0000, 0xC000
 
@@ -36,6 +38,8 @@ class StandInPacs:
     """0 takes a free port; afterwards the port that was taken."""
     answer: Answer = lambda _uid: SUCCESS
     received: list[str] = field(default_factory=list)
+    services: list[Committing | Finding] = field(default_factory=list)
+    """What it does besides storing; may be set after it was made."""
     _server: ThreadedAssociationServer | None = None
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -46,8 +50,12 @@ class StandInPacs:
         for context in AllStoragePresentationContexts:
             ae.add_supported_context(str(context.abstract_syntax), list(AllTransferSyntaxes))
         ae.add_supported_context(Verification)
+        for uid in contexts() if self.services else ():
+            ae.add_supported_context(uid)
         ae.maximum_associations = 50
         handlers = [(evt.EVT_C_STORE, self._store), (evt.EVT_C_ECHO, lambda _event: SUCCESS)]
+        for service in self.services:
+            handlers += service.handlers()
         self._server = ae.start_server(("127.0.0.1", self.port), block=False, evt_handlers=handlers)
         self.port = int(self._server.server_address[1])
         return self

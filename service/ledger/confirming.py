@@ -73,9 +73,18 @@ class Confirming(Database):
         with self.writing() as connection:
             return sum(self._close(connection, row, now, kind="confirmed", detail=note, values=values) for row in rows)
 
-    def ask_again(self, rows: Sequence[Confirmation], now: float, due: float, reason: str) -> None:
-        """No usable answer: ask once more when it is due, under a new transaction."""
-        values = {"state": ConfirmState.WAITING, "due": due, "reason": reason, "transaction_uid": ""}
+    def ask_again(self, rows: Sequence[Confirmation], due: float, reason: str, *, counted: bool = True) -> None:
+        """No usable answer: ask once more when it is due, under a new transaction.
+
+        ``counted`` is false when the question did not even arrive.
+        """
+        values = {
+            "state": ConfirmState.WAITING,
+            "due": due,
+            "reason": reason,
+            "transaction_uid": "",
+            "attempt": CONFIRMATION.c.attempt - (0 if counted else 1),
+        }
         with self.writing() as connection:
             for row in rows:
                 connection.execute(update(CONFIRMATION).where(_same(row)).values(**values))

@@ -10,8 +10,10 @@ from sqlalchemy import ColumnElement, Connection, select, update
 
 from service.ledger.confirming import expect
 from service.ledger.database import Database
+from service.ledger.proof_values import ConfirmState, RequestState
 from service.ledger.tables import CIRCUIT, EVENT, OUTBOX, RESULT
 from service.ledger.tables_guard import QUARANTINE
+from service.ledger.tables_proof import COMMITMENT_REQUEST, CONFIRMATION
 from service.ledger.values import Circuit, Outgoing, OutgoingState
 
 _OF_RESULT = {"sop_class_uid", "transfer_syntax_uid", "study_instance_uid", "path", "size"}
@@ -141,14 +143,20 @@ class Outbox(Database):
             return connection.execute(held.values(state=OutgoingState.WAITING, lease_until=0, due=now)).rowcount
 
     def redrive(self, now: float, destination: str | None = None) -> int:
-        """Let dead letters try again, and close the circuits; how many objects wait anew."""
+        """Let dead letters try again, ask again what was not confirmed, close the circuits; how many wait anew."""
         letters = update(OUTBOX).where(OUTBOX.c.state == OutgoingState.HELD)
         circuits = update(CIRCUIT)
+        doubtful = update(CONFIRMATION).where(CONFIRMATION.c.state == ConfirmState.UNCONFIRMED)
         if destination is not None:
             letters = letters.where(OUTBOX.c.destination == destination)
             circuits = circuits.where(CIRCUIT.c.destination == destination)
+            doubtful = doubtful.where(CONFIRMATION.c.destination == destination)
         with self.writing() as connection:
             connection.execute(circuits.values(retry_at=0))
+            connection.execute(doubtful.values(state=ConfirmState.WAITING, due=now, attempt=0, resent=0))
+            if destination is None:
+                unanswered = update(COMMITMENT_REQUEST).where(COMMITMENT_REQUEST.c.state == RequestState.UNANSWERED)
+                connection.execute(unanswered.values(state=RequestState.WAITING, due=now, attempt=0))
             count = connection.execute(letters.values(state=OutgoingState.WAITING, due=now)).rowcount
             row = {"at": now, "kind": "redrive", "destination": destination or "", "detail": f"{count} objects"}
             connection.execute(EVENT.insert(), row)

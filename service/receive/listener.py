@@ -33,9 +33,11 @@ from pynetdicom.sop_class import Verification
 from service import logs
 from service.config import Listener
 from service.errors import Misconfigured, Refused
+from service.proof.commitment import PUSH_MODEL
 from service.receive.archive import Incoming
 from service.receive.command_set import StoreRequest
-from service.receive.data_phase import Answer, StorageAssociation
+from service.receive.commitment import Commitment, CommittingAssociation
+from service.receive.data_phase import Answer
 from service.receive.intake import Intake
 from service.receive.pynetdicom_guards import GuardedRequestHandler, GuardedServer, is_known_version
 
@@ -121,6 +123,8 @@ class StorageProvider:
         Section ``[listener]``.
     spool:
         Folder for pynetdicom's own temporary files, on the data folder's disk.
+    commitment:
+        Storage commitment; none is offered without.
 
     Raises
     ------
@@ -128,9 +132,12 @@ class StorageProvider:
         The address cannot be listened on.
     """
 
-    def __init__(self, settings: Listener, intake: Intake, spool: Path) -> None:
+    def __init__(
+        self, settings: Listener, intake: Intake, spool: Path, *, commitment: Commitment | None = None
+    ) -> None:
         self._settings = settings
         self._intake = intake
+        self._commitment = commitment
         self.rejections: Counter[str] = Counter()
         self._classes = STORAGE_CLASSES | {*RETIRED_ULTRASOUND, *settings.private_sop_classes}
         _configure_pynetdicom(spool)
@@ -158,14 +165,16 @@ class StorageProvider:
 
     def _listen(self, reception: Reception) -> GuardedServer:
         handlers = [(evt.EVT_REQUESTED, self._requested), (evt.EVT_C_ECHO, _echoed), (evt.EVT_ACCEPTED, self._accepted)]
+        # for what comes after a commitment was answered on this association, when pynetdicom reads it
+        handlers.append((evt.EVT_C_STORE, reception.handle_store))
+        if self._commitment is not None:
+            handlers += self._commitment.handlers
         extras: dict[str, object] = {}
         if is_known_version():
-            association = type("NmusAssociation", (StorageAssociation,), {"taker": reception})
+            association = type("NmusAssociation", (CommittingAssociation,), {"taker": reception})
             extras["request_handler"] = type(
                 "NmusRequestHandler", (GuardedRequestHandler,), {"association_class": association}
             )
-        else:
-            handlers.append((evt.EVT_C_STORE, reception.handle_store))
         server = type(
             "NmusServer",
             (GuardedServer,),
@@ -216,6 +225,8 @@ class StorageProvider:
         # after the arrival of a valid request the acceptance limit counts, no longer that for strangers
         proposed = {str(context.abstract_syntax) for context in proposal.presentation_context_definition_list}
         association.acceptor._contexts = [_context(uid) for uid in proposed & (self._classes | {Verification})]
+        if self._commitment is not None and PUSH_MODEL in proposed:
+            association.acceptor._contexts.append(self._commitment.context())
         association.dul.socket.deadline_seconds = self._settings.network_timeout_seconds
 
     def _objection(self, calling: str, called: str) -> tuple[str, tuple[int, int, int]] | None:

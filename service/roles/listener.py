@@ -8,6 +8,7 @@ import time
 
 from service.app import App
 from service.logs import event
+from service.receive.commitment import Commitment
 from service.receive.intake import Intake
 from service.receive.listener import StorageProvider
 from service.roles.common import LOOK_S, Beat, guarded
@@ -32,7 +33,9 @@ def warn_of_disk(app: App) -> bool:
 def run(app: App, stop: threading.Event) -> None:
     """Listen until stopped, then let open associations finish."""
     intake = Intake(app.ledger, app.archive, app.settings.listener.refuse_free_mb)
-    provider = StorageProvider(app.settings.listener, intake, app.archive.spool)
+    titles = tuple(one.ae_title.strip() for one in app.settings.scanner)
+    commitment = Commitment(app.ledger, app.data_folder, titles)
+    provider = StorageProvider(app.settings.listener, intake, app.archive.spool, commitment=commitment)
     event(_LOG, logging.INFO, "listening", host=app.settings.listener.host, port=provider.port)
     beat = Beat(app, "listener", lambda: provider.counters)
     told_at = float("-inf")

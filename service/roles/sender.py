@@ -1,23 +1,30 @@
-"""The sender: the outbox to its destinations."""
+"""The sender: the outbox to its destinations, what they say of it afterwards, and answers to scanners."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 from service.app import App
-from service.deliver.sender import Sender, senders
+from service.deliver.answering import answerer
+from service.deliver.confirm import confirmers
+from service.deliver.sender import senders
 from service.ledger.changes import Changes
 from service.roles.common import LOOK_S, Beat, guarded, has_ended, owner
 
 
 def run(app: App, stop: threading.Event) -> None:
-    """A thread for each destination, so that one that is slow or away holds up no other."""
+    """A thread for each destination, so that one that is slow or away holds up no other; likewise for asking it."""
     guarded(lambda: app.ledger.take_back_outgoing(has_ended, time.time()), "taking over")
-    loops = [
-        threading.Thread(target=_send_to, args=(app, one, stop), daemon=True)
-        for one in senders(app.ledger, app.settings, owner("sender"))
+    steps: list[tuple[Callable[[], object], str]] = [
+        (one.step, "sending") for one in senders(app.ledger, app.settings, owner("sender"))
     ]
+    steps += [(one.step, "confirming") for one in confirmers(app.ledger, app.settings)]
+    to_scanners = answerer(app.ledger, app.settings)
+    if to_scanners is not None:
+        steps.append((to_scanners.step, "answering"))
+    loops = [threading.Thread(target=_repeat, args=(app, *step, stop), daemon=True) for step in steps]
     for thread in loops:
         thread.start()
     beat = Beat(app, "sender")
@@ -27,11 +34,11 @@ def run(app: App, stop: threading.Event) -> None:
         thread.join(app.settings.listener.drain_seconds)
 
 
-def _send_to(app: App, sender: Sender, stop: threading.Event) -> None:
+def _repeat(app: App, step: Callable[[], object], name: str, stop: threading.Event) -> None:
     changes = Changes(app.ledger)
     try:
         while not stop.is_set():
-            if not guarded(sender.step, "sending"):
+            if not guarded(step, name):
                 changes.wait(stop, app.settings.service.tick_seconds)
     finally:
         changes.close()
