@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import time
 from typing import Any
 
 from service.analyse.registry import Registry
 from service.app import registry_of
+from service.certificates import check_certificates
 from service.commands.shared import add_json, add_settings, say, say_json, settings_of
-from service.config import Settings
+from service.config import Listener, Settings
+from service.tls import Client, Server
 
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the type private
@@ -21,6 +24,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
 def run(args: argparse.Namespace) -> int:
     """Status 2 with every wrong key named, else 0."""
     settings = settings_of(args)
+    check_access(settings, time.time())
     registry = registry_of(settings)
     if args.json:
         say_json(_facts(settings, registry))
@@ -29,14 +33,14 @@ def run(args: argparse.Namespace) -> int:
     say(f"settings     {args.settings or 'embedded defaults'}: right")
     say(f"data folder  {settings.service.data_folder}")
     say(
-        f"listener     {listener.ae_title} on {listener.host}:{listener.port}"
+        f"listener     {listener.ae_title} on {listener.host}:{_ports(listener)}"
         if listener.enabled
         else "listener     off"
     )
     for source in settings.orthanc:
         say(f"source       {source.name}: Orthanc at {source.url}")
     for target in settings.destination:
-        where = target.orthanc or f"{target.ae_title} at {target.host}:{target.port}"
+        where = target.orthanc or f"{target.ae_title} at {target.host}:{target.port}{' with TLS' if target.tls else ''}"
         say(f"destination  {target.name}: {where}, {' and '.join(target.objects)}")
     if not settings.destination:
         say("destination  none: results are kept in the data folder and sent nowhere")
@@ -47,6 +51,27 @@ def run(args: argparse.Namespace) -> int:
     for refused in registry.refused:
         say(f"not loaded   {refused.name}: {refused.reason}")
     return 0
+
+
+def _ports(listener: Listener) -> str:
+    plain = [str(listener.port)] if listener.plain else []
+    return " and ".join([*plain, *([f"{listener.tls_port} with TLS"] if listener.tls_port is not None else [])])
+
+
+def check_access(settings: Settings, now: float) -> None:
+    """Load every certificate and key as the service would.
+
+    Raises
+    ------
+    Misconfigured
+        One of them cannot be used, or has ended.
+    """
+    if settings.listener.tls_port is not None:
+        Server(settings.tls)
+    for one in settings.destination:
+        if one.tls:
+            Client(one, settings.tls)
+    check_certificates(settings, now)
 
 
 def _facts(settings: Settings, registry: Registry) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from service.analyse.gather import gathered
 from service.app import registry_of
 from service.commands.shared import add_json, add_settings, say, say_json, settings_of
 from service.config import Settings
-from service.receive.listener import RETIRED_ULTRASOUND, STORAGE_CLASSES
+from service.receive.offered import RETIRED_ULTRASOUND, STORAGE_CLASSES
 from service.steps import mapping_rules
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -39,3 +40,10 @@ class Section(BaseModel):
     """One table of the settings file: frozen, no unknown keys, defaults held to their own rules."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    def placed(self, root: Path) -> Self:
+        """The same with every relative path taken from ``root``."""
+        paths = {
+            name: root / value for name in type(self).model_fields if isinstance(value := getattr(self, name), Path)
+        }
+        return self.model_copy(update=paths)

@@ -12,7 +12,7 @@ from service.config.fields import AETitle, Network, Pattern, PeerPort, Port, SrC
 from service.config.fields import Section as _Section
 from service.config.inward import Stow, WatchedFolder
 from service.config.peers import Archive, Identity, Reconcile, Scanner, confirmable, names_once
-from service.config.security import Web
+from service.config.security import Tls, Web
 from service.errors import Misconfigured
 
 
@@ -38,6 +38,10 @@ class Listener(_Section):
     """Loopback, so that nothing is open to a network before somebody decided it should be."""
     port: Port = 11112
     """Registered for DICOM and free of root rights; 0 takes a free port and logs it."""
+    plain: bool = True
+    """Without encryption, as most scanners still send. Off once all that send speak TLS: then ``tls_port`` only."""
+    tls_port: Port | None = None
+    """With encryption, by section ``[tls]``. 2762 is registered for it; 0 takes a free port."""
     require_called_ae_title: bool = False
     """Off: scanners are often set up with an old title. On: a wrong called title is refused at association."""
     calling_ae_titles: tuple[AETitle, ...] = ()
@@ -161,6 +165,18 @@ class Destination(_Section):
     where it is reached by REST), or QIDO-RS. None by default: most PACS must be told of us first."""
     qido: str | None = Field(default=None, pattern=r"^https?://")
     """DICOMweb address to ask when ``confirm`` is ``qido`` and results do not go there by ``dicomweb``."""
+    tls: bool = False
+    """C-STORE with encryption. An Orthanc's REST interface has it by an ``https`` address."""
+    tls_ca_file: Path | None = None
+    """Whom to believe for this one; ``tls.ca_file`` when left out, then the machine's own list."""
+    tls_certificate_file: Path | None = None
+    """What to show this one; ``tls.certificate_file`` when left out."""
+    tls_key_file: Path | None = None
+    tls_key_password_file: Path | None = None
+    tls_server_name: str | None = None
+    """Name in the peer's certificate where it is not ``host``."""
+    tls_check_name: bool = True
+    """Off for peers whose certificate names something else; then whoever our authority certified may pass for it."""
 
     @model_validator(mode="after")
     def _can_be_confirmed(self) -> Self:
@@ -238,9 +254,18 @@ class Settings(_Section):
     identity: Identity = Identity()
     reconcile: Reconcile = Reconcile()
     mapping: tuple[Mapping, ...] = ()
+    tls: Tls = Tls()
     web: Web = Web()
     references: References = References()
     logs: Logs = Logs()
+
+    @model_validator(mode="after")
+    def _encrypted_or_plain(self) -> Self:
+        if not self.listener.plain and self.listener.tls_port is None:
+            raise ValueError("listener.plain = false needs listener.tls_port: else nobody could send")
+        if self.listener.tls_port is not None and self.tls.certificate_file is None:
+            raise ValueError("listener.tls_port needs tls.certificate_file: a certificate to show")
+        return self
 
     @model_validator(mode="after")
     def _names_once(self) -> Self:
@@ -269,18 +294,19 @@ class Settings(_Section):
             A password file cannot be read or is empty.
         """
         root = folder.resolve()
-        service = self.service.model_copy(update={"data_folder": root / self.service.data_folder})
-        references, logs = self.references, self.logs
-        if references.folder is not None:
-            references = references.model_copy(update={"folder": root / references.folder})
-        if logs.file is not None:
-            logs = logs.model_copy(update={"file": root / logs.file})
         orthanc = tuple(_with_password(entry, f"orthanc[{n}]", root) for n, entry in enumerate(self.orthanc))
         outward = tuple(_with_password(entry, f"destination[{n}]", root) for n, entry in enumerate(self.destination))
-        dropped = tuple(one.model_copy(update={"path": root / one.path}) for one in self.folder)
-        update = {"service": service, "references": references, "logs": logs, "folder": dropped}
-        update["stow"] = self.stow.placed(root)
-        return self.model_copy(update={**update, "orthanc": orthanc, "destination": outward})
+        sections = {
+            name: section.placed(root)
+            for name in type(self).model_fields
+            if isinstance(section := getattr(self, name), _Section)
+        }
+        placed = {
+            "orthanc": orthanc,
+            "folder": tuple(entry.placed(root) for entry in self.folder),
+            "destination": tuple(entry.placed(root) for entry in outward),
+        }
+        return self.model_copy(update={**sections, **placed})
 
 
 def _with_password(entry: _Peer, key: str, root: Path) -> _Peer:

@@ -50,7 +50,7 @@ def peer_for(destination: Destination, settings: Settings) -> Peer:
         return RestPeer(destination, folder)
     if destination.dicomweb is not None:
         return StowPeer(destination, folder)
-    return StorePeer(destination, settings.listener.ae_title, folder)
+    return StorePeer(destination, settings.listener.ae_title, folder, settings.tls)
 
 
 class Sender:

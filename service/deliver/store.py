@@ -14,10 +14,11 @@ from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.presentation import PresentationContext, build_context
 
 from service import crash
-from service.config import Destination
+from service.config import Destination, Tls
 from service.deliver.answers import Answer, BrokenOff, Fate, of_status
 from service.errors import Unreachable
 from service.ledger import Outgoing
+from service.tls import Client
 
 _MAXIMUM_CONTEXTS = 128
 """PS3.8 section 9.3.2.2: odd numbers 1 to 255."""
@@ -28,8 +29,11 @@ _PERMANENT = 1
 class StorePeer:
     """A destination that is reached by C-STORE."""
 
-    def __init__(self, destination: Destination, calling_ae_title: str, data_folder: Path) -> None:
+    def __init__(
+        self, destination: Destination, calling_ae_title: str, data_folder: Path, tls: Tls | None = None
+    ) -> None:
         self._destination = destination
+        self._tls = Client(destination, tls or Tls()) if destination.tls else None
         self._data_folder = data_folder
         self._ae = AE(ae_title=destination.calling_ae_title or calling_ae_title)
         self._ae.connection_timeout = 5
@@ -61,11 +65,14 @@ class StorePeer:
 
     def _associate(self, contexts: list[PresentationContext]) -> Association | Answer:
         there = self._destination
+        if self._tls is not None:
+            self._tls.trouble = ""
         association = self._ae.associate(
             there.host,
             there.port,
             contexts=contexts,
             ae_title=there.ae_title,
+            tls_args=None if self._tls is None else (self._tls.context, self._tls.server_name),
             evt_handlers=[(evt.EVT_CONN_OPEN, _no_delay), (evt.EVT_PDU_SENT, _crash_point)],
         )
         if association.is_established:
@@ -77,6 +84,9 @@ class StorePeer:
                 remedy = f"make {self._ae.ae_title} and {there.ae_title} known there, then re-drive"
                 return Answer(Fate.HELD, f"{told}; {remedy}")
             raise Unreachable(f"{there.name}: {told}")
+        if self._tls is not None and self._tls.trouble:
+            remedy = "check both certificates, the authority in tls_ca_file and tls_server_name"
+            raise Unreachable(f"{there.name}: TLS handshake failed ({self._tls.trouble}); {remedy}")
         raise Unreachable(f"{there.name}: no association with {there.host}:{there.port}; is it running and reachable?")
 
     def _store(self, association: Association, outgoing: Outgoing) -> Answer:

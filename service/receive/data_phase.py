@@ -9,6 +9,7 @@ Sources: PS3.8 section 9.3.5 (P-DATA-TF), annex E (fragmentation); PS3.7 section
 from __future__ import annotations
 
 import select
+import ssl
 import struct
 import time
 from typing import Protocol
@@ -122,7 +123,7 @@ class DataPhase:
         bell = self._dul.bell.fileno()
         try:
             while True:
-                if self._start == self._end:
+                if self._start == self._end and not self._decrypted():
                     events = poll.poll(self._timeout * 1000)
                     if not events:
                         return False
@@ -139,6 +140,10 @@ class DataPhase:
                 self._incoming.discard()
             self._connection.settimeout(None)
             self._guarded.give_back(bytes(self._view[self._start : self._end]))
+
+    def _decrypted(self) -> bool:
+        """Whether TLS holds bytes that ``poll`` does not see: those of a record that was read in part."""
+        return isinstance(self._connection, ssl.SSLSocket) and self._connection.pending() > 0
 
     def _pdu(self) -> bool:
         """Read one PDU; ``False`` if it is not data, which is left unread."""

@@ -7,7 +7,7 @@ same UID, other bytes                 0x0000, kept beside, alarmed
 disk or ledger cannot take it now     0xA700
 a UID is missing, wrong or different  0xA900
 no data set of that syntax            0xC000, set aside with the reason
-address not allowed                   the connection is closed
+address or certificate not allowed    the connection is closed
 calling or called title not allowed   association rejected for good (1, 1, 3 or 7)
 too many associations                 association rejected for now (2, 3, 2)
 disk below its watermark              association rejected for now (2, 3, 1)
@@ -25,13 +25,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from pydicom.uid import UID
-from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
+from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.sop_class import Verification
 
 from service import logs
-from service.config import Listener
+from service.config import Listener, Tls
 from service.errors import Misconfigured, Refused
 from service.proof.commitment import PUSH_MODEL
 from service.receive.archive import Incoming
@@ -39,26 +39,11 @@ from service.receive.command_set import StoreRequest
 from service.receive.commitment import Commitment, CommittingAssociation
 from service.receive.data_phase import Answer
 from service.receive.intake import Intake
+from service.receive.offered import RETIRED_ULTRASOUND, STORAGE_CLASSES, TRANSFER_SYNTAXES
 from service.receive.pynetdicom_guards import GuardedRequestHandler, GuardedServer, is_known_version
+from service.tls import Server
 
 _LOGGER = logging.getLogger(__name__)
-
-RETIRED_ULTRASOUND = (
-    "1.2.840.10008.5.1.4.1.1.6",  # Ultrasound Image Storage, retired
-    "1.2.840.10008.5.1.4.1.1.3",  # Ultrasound Multi-frame Image Storage, retired
-)
-STORAGE_CLASSES = frozenset(str(context.abstract_syntax) for context in AllStoragePresentationContexts)
-TRANSFER_SYNTAXES = tuple(
-    f"1.2.840.10008.1.2{suffix}"
-    for suffix in (
-        # what needs no decoding, then what is decoded here, then what is kept for others; the first offered is taken
-        ".1", "", ".4.50", ".5", ".4.90", ".4.91", ".4.80", ".4.81", ".4.70", ".4.57", ".4.51",
-        ".4.201", ".4.202", ".4.203", ".4.102", ".4.103", ".4.104", ".4.105", ".4.106", ".4.100", ".4.101",
-        ".4.107", ".4.108", ".4.92", ".4.93", ".1.98", ".1.99", ".2", ".4.102.1", ".4.103.1", ".4.104.1",
-        ".4.105.1", ".4.106.1", ".4.100.1", ".4.101.1", ".4.94", ".4.95", ".4.204", ".4.205", ".4.110", ".4.111",
-        ".4.112", ".8.1", ".7.1", ".7.2", ".7.3",
-    )
-)  # fmt: skip
 
 
 class Reception:
@@ -133,7 +118,13 @@ class StorageProvider:
     """
 
     def __init__(
-        self, settings: Listener, intake: Intake, spool: Path, *, commitment: Commitment | None = None
+        self,
+        settings: Listener,
+        intake: Intake,
+        spool: Path,
+        *,
+        tls: Tls | None = None,
+        commitment: Commitment | None = None,
     ) -> None:
         self._settings = settings
         self._intake = intake
@@ -143,19 +134,34 @@ class StorageProvider:
         _configure_pynetdicom(spool)
         reception = Reception(intake, settings.maximum_object_mb * 1_000_000)
         self._ae = _application_entity(settings)
-        self._server = self._listen(reception)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
-        self._thread.start()
+        self._plain = self._listen(reception, settings.port, None) if settings.plain else None
+        secure = None if settings.tls_port is None else Server(tls or Tls())
+        self._secure = None if secure is None else self._listen(reception, settings.tls_port or 0, secure)
+        self._servers = [one for one in (self._plain, self._secure) if one is not None]
+        self._threads = [
+            threading.Thread(target=one.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
+            for one in self._servers
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def port(self) -> int:
-        """Where it listens; the one taken, if 0 was asked for."""
-        return int(self._server.socket.getsockname()[1])
+        """Where it listens without encryption; the one taken, if 0 was asked for. 0: nowhere."""
+        return _port(self._plain)
+
+    @property
+    def tls_port(self) -> int:
+        """Where it listens with encryption; 0: nowhere."""
+        return _port(self._secure)
 
     @property
     def associations(self) -> int:
         """How many are open."""
-        return len(self._server.active_associations)
+        return len(self._open())
+
+    def _open(self) -> list[Association]:
+        return [association for server in self._servers for association in server.active_associations]
 
     @property
     def counters(self) -> dict[str, float]:
@@ -163,7 +169,7 @@ class StorageProvider:
         turned_away = {f"rejected_{reason}": float(count) for reason, count in self.rejections.copy().items()}
         return {**self._intake.counters, **turned_away}
 
-    def _listen(self, reception: Reception) -> GuardedServer:
+    def _listen(self, reception: Reception, port: int, secure: Server | None) -> GuardedServer:
         handlers = [(evt.EVT_REQUESTED, self._requested), (evt.EVT_C_ECHO, _echoed), (evt.EVT_ACCEPTED, self._accepted)]
         # for what comes after a commitment was answered on this association, when pynetdicom reads it
         handlers.append((evt.EVT_C_STORE, reception.handle_store))
@@ -182,10 +188,13 @@ class StorageProvider:
                 "networks": self._settings.networks,
                 "maximum_unestablished": self._settings.maximum_unestablished_per_address,
                 "refusals": self.rejections,
+                "tls": secure,
+                "handshake_seconds": self._settings.acse_timeout_seconds,
+                "told": staticmethod(_handshake_failed),
                 "request_queue_size": 128,
             },
         )
-        address = (self._settings.host, self._settings.port)
+        address = (self._settings.host, port)
         try:
             made: GuardedServer = self._ae.make_server(
                 address,
@@ -197,7 +206,8 @@ class StorageProvider:
             )
         except OSError as error:
             raise Misconfigured(
-                f"listener.host, listener.port = {address[0]}:{address[1]}: cannot listen ({error.strerror}); "
+                f"listener.host, listener.{'tls_port' if secure else 'port'} = {address[0]}:{address[1]}: cannot "
+                f"listen ({error.strerror}); "
                 "give a free port and an address of this machine"
             ) from error
         self._ae._servers.append(made)
@@ -241,7 +251,7 @@ class StorageProvider:
 
     def _accepted(self, event: evt.Event) -> None:
         self._intake.count("associations")
-        self._server.introduced(event.assoc)
+        event.assoc._server.introduced(event.assoc)
         association = event.assoc
         logs.event(
             _LOGGER,
@@ -253,16 +263,26 @@ class StorageProvider:
 
     def drain(self, seconds: float) -> int:
         """Stop listening, let open associations finish, abort what is left after so long; how many that were."""
-        if self._thread.is_alive():
-            self._server.shutdown()
+        for server, thread in zip(self._servers, self._threads, strict=True):
+            if thread.is_alive():
+                server.shutdown()
         deadline = time.monotonic() + seconds
-        while self._server.active_associations and time.monotonic() < deadline:
+        while self._open() and time.monotonic() < deadline:
             time.sleep(0.02)
-        left = self._server.active_associations
+        left = self._open()
         for association in left:
             association.abort()
-        self._thread.join(5)
+        for thread in self._threads:
+            thread.join(5)
         return len(left)
+
+
+def _port(server: GuardedServer | None) -> int:
+    return 0 if server is None else int(server.socket.getsockname()[1])
+
+
+def _handshake_failed(reason: str, address: str) -> None:
+    logs.event(_LOGGER, logging.WARNING, "TLS handshake failed", reason=reason, peer=address)
 
 
 @lru_cache(maxsize=512)

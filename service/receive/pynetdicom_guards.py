@@ -8,11 +8,13 @@
 4. ``recv`` reads as much as there is instead of 4096 bytes at a time.
 5. The acceptor's contexts are not copied for each association: that alone costs 65 ms of CPU with all classes.
 6. TCP_NODELAY on accepted connections: two small writes and a delayed acknowledgement cost 40 ms.
-7. While objects come in, one thread reads and answers them (:mod:`service.receive.data_phase`), and nothing polls:
+7. The TLS handshake happens in the connection's own thread within a deadline: pynetdicom makes it where it accepts,
+   so that one silent client keeps everybody else out.
+8. While objects come in, one thread reads and answers them (:mod:`service.receive.data_phase`), and nothing polls:
    32 idle associations otherwise take more than a whole core.
 
 Everything else, negotiation, release, abort, C-ECHO, is pynetdicom's own. Private names of it are used, so the
-version is checked: another one gets guards 3 and 6 and pynetdicom's own data path by documented settings only.
+version is checked: another one gets guards 3, 6 and 7 and pynetdicom's own data path by documented settings only.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import socket
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -33,6 +36,8 @@ from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
+
+from service.tls import Server, TurnsSocket, reason_of
 
 KNOWN_VERSIONS = ("3.0.4",)
 """Versions whose private names were read and tested."""
@@ -99,7 +104,7 @@ class GuardedSocket(AssociationSocket):  # type: ignore[misc]
 
 
 class ParkedDUL(DULServiceProvider):  # type: ignore[misc]
-    """Guard 7: once an association is established its thread stands still until it is needed again."""
+    """Guard 8: once an association is established its thread stands still until it is needed again."""
 
     def __init__(self, assoc: Association) -> None:
         super().__init__(assoc)
@@ -153,15 +158,20 @@ class ParkedDUL(DULServiceProvider):  # type: ignore[misc]
 
 
 class GuardedServer(ThreadedAssociationServer):  # type: ignore[misc]
-    """Guard 3. The class attributes are set by :func:`server_class`."""
+    """Guards 3 and 7. The class attributes are set on a subclass for each server."""
 
     daemon_threads = True
     networks: tuple[str, ...] = ()
     maximum_unestablished = 8
     refusals: Counter[str]
+    tls: Server | None = None
+    handshake_seconds = 15.0
+    told: Callable[[str, str], None]
+    """Is given the reason and the address when a handshake failed."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - pynetdicom's
         self._strangers: dict[str, list[socket.socket]] = {}
+        self._strangers_turn = threading.Lock()
         self._collected_at = time.monotonic()
         super().__init__(*arguments, **named)
 
@@ -169,9 +179,10 @@ class GuardedServer(ThreadedAssociationServer):  # type: ignore[misc]
         """Somebody has said who it is and may stay: no stranger any more."""
         address = association.requestor.address
         known = association.dul.socket.socket
-        left = [one for one in self._strangers.pop(address, ()) if one is not known]
-        if left:
-            self._strangers[address] = left
+        with self._strangers_turn:
+            left = [one for one in self._strangers.pop(address, ()) if one is not known]
+            if left:
+                self._strangers[address] = left
 
     def service_actions(self) -> None:
         """Collect ended associations, which refer to themselves, twice a minute; pynetdicom counts its polls."""
@@ -187,13 +198,37 @@ class GuardedServer(ThreadedAssociationServer):  # type: ignore[misc]
         if self.networks and not any(address in ip_network(network) for network in self.networks):
             self.refusals["address"] += 1
             return False
-        strangers = [one for one in self._strangers.get(client_address[0], ()) if one.fileno() != -1]
-        if len(strangers) >= self.maximum_unestablished:
-            self.refusals["unestablished"] += 1
-            return False
-        self._strangers[client_address[0]] = [*strangers, request]
+        with self._strangers_turn:
+            strangers = [one for one in self._strangers.get(client_address[0], ()) if one.fileno() != -1]
+            if len(strangers) >= self.maximum_unestablished:
+                self.refusals["unestablished"] += 1
+                return False
+            self._strangers[client_address[0]] = [*strangers, request]
         request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return True
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's
+        """Shake hands where TLS is spoken, then go on as pynetdicom does."""
+        if self.tls is not None:
+            secured = self._swapped(request, client_address[0])
+            try:
+                secured.shake_hands(self.handshake_seconds)
+            except OSError as error:
+                self.refusals["tls"] += 1
+                self.told(reason_of(error), client_address[0])
+                secured.close()
+                return
+            request = secured
+        super().process_request_thread(request, client_address)
+
+    def _swapped(self, request: socket.socket, address: str) -> TurnsSocket:
+        """The encrypted connection in the place of the bare one, which still counts as a stranger."""
+        assert self.tls is not None  # noqa: S101 - asked before
+        with self._strangers_turn:
+            secured = self.tls.secure(request)
+            others = [one for one in self._strangers.get(address, ()) if one is not request]
+            self._strangers[address] = [*others, secured]
+        return secured
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's
         """Count; socketserver would print a trace with addresses to standard error."""

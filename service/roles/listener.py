@@ -35,8 +35,11 @@ def run(app: App, stop: threading.Event) -> None:
     intake = Intake(app.ledger, app.archive, app.settings.listener.refuse_free_mb)
     titles = tuple(one.ae_title.strip() for one in app.settings.scanner)
     commitment = Commitment(app.ledger, app.data_folder, titles)
-    provider = StorageProvider(app.settings.listener, intake, app.archive.spool, commitment=commitment)
-    event(_LOG, logging.INFO, "listening", host=app.settings.listener.host, port=provider.port)
+    provider = StorageProvider(
+        app.settings.listener, intake, app.archive.spool, tls=app.settings.tls, commitment=commitment
+    )
+    for port in filter(None, (provider.port, provider.tls_port)):
+        event(_LOG, logging.INFO, "listening", host=app.settings.listener.host, port=port)
     beat = Beat(app, "listener", lambda: provider.counters)
     told_at = float("-inf")
     while not stop.wait(LOOK_S):

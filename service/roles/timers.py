@@ -16,7 +16,8 @@ from starlette.routing import Route
 from reference_store.reminders import reminders
 from reference_store.store import Store
 from service.app import ROLES, App
-from service.config import OrthancSource
+from service.certificates import certificates
+from service.config import OrthancSource, Settings
 from service.logs import event
 from service.receive.folder import FolderFeed
 from service.receive.intake import Intake
@@ -59,6 +60,8 @@ def run(app: App, stop: threading.Event) -> None:
     for dropped in settings.folder:
         watched = FolderFeed(dropped, intake, maximum_object_bytes=settings.listener.maximum_object_mb * 1_000_000)
         every(dropped.poll_seconds, f"folder {dropped.name}", watched.tick)
+    every(REMIND_S, "certificates", lambda: warn_of_certificates(settings, time.time()))
+    guarded(lambda: warn_of_certificates(settings, time.time()), "certificates")
     web = _web(app, intake) if settings.web.enabled else None
     scheduler.start()
     guarded(beat.now, "beat")
@@ -76,6 +79,19 @@ def remind(folder: Path | None, today: date) -> int:
     for text in due:
         event(_LOG, logging.WARNING, "references ask for", reason=text)
     return len(due)
+
+
+def warn_of_certificates(settings: Settings, now: float) -> int:
+    """Log each certificate that ends within ``tls.warn_days``, or has; how many there are."""
+    soon = [one for one in certificates(settings) if one.days(now) < settings.tls.warn_days]
+    remedy = "renew it and replace the file; the listener takes it from the next connection on"
+    for one in soon:
+        told = {"setting": one.setting, "path": one.path, "count": int(one.days(now)), "remedy": remedy}
+        if one.ends_at <= now:
+            event(_LOG, logging.ERROR, "certificate has ended", **told)
+        else:
+            event(_LOG, logging.WARNING, "certificate ends soon", **told)
+    return len(soon)
 
 
 @dataclass
@@ -117,6 +133,7 @@ def _web(app: App, intake: Intake) -> WebServer:
         processes=tuple(role.name for role in ROLES.values() if role.wanted(settings)),
         clock=time.time,
         more=_stow(app, intake),
+        watched=lambda: certificates(app.settings),
     )
     server = WebServer(pages, settings.web.host, settings.web.port)
     server.start()

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from service.certificates import Certificate
 from service.ledger import Ledger, Status
 
 Clock = Callable[[], float]
@@ -21,8 +22,10 @@ Clock = Callable[[], float]
 class LedgerCollector(Collector):
     """Asks the ledger for its status at every scrape."""
 
-    def __init__(self, ledger: Ledger, data_folder: Path, clock: Clock) -> None:
-        self._ledger, self._folder, self._clock = ledger, data_folder, clock
+    def __init__(
+        self, ledger: Ledger, data_folder: Path, clock: Clock, certificates: tuple[Certificate, ...] = ()
+    ) -> None:
+        self._ledger, self._folder, self._clock, self._certificates = ledger, data_folder, clock, certificates
 
     def collect(self) -> Iterator[Metric]:
         """All families, each with one line of help."""
@@ -38,12 +41,16 @@ class LedgerCollector(Collector):
         disk = shutil.disk_usage(self._folder)
         yield _gauge("nmus_disk_free_bytes", "Free space where the data folder lies", disk.free)
         yield from _processes(status, now)
+        ends = GaugeMetricFamily("nmus_certificate_days", "Until a certificate ends", labels=["setting"])
+        for one in self._certificates:
+            ends.add_metric([one.setting], one.days(now))
+        yield ends
 
 
-def exposition(ledger: Ledger, data_folder: Path, clock: Clock) -> bytes:
+def exposition(ledger: Ledger, data_folder: Path, clock: Clock, certificates: tuple[Certificate, ...] = ()) -> bytes:
     """The text that a Prometheus server scrapes."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(LedgerCollector(ledger, data_folder, clock))
+    registry.register(LedgerCollector(ledger, data_folder, clock, certificates))
     return bytes(generate_latest(registry))
 
 

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from service.certificates import Certificate
 from service.ledger import Ledger
 from service.web.health import readiness
 from service.web.metrics import exposition
@@ -32,6 +33,7 @@ def application(
     clock: Callable[[], float],
     hosts: tuple[str, ...] = ("*",),
     more: Sequence[BaseRoute] = (),
+    watched: Callable[[], tuple[Certificate, ...]] = tuple,
 ) -> Starlette:
     """The web application: ``/``, ``/study/UID``, ``/status.json``, ``/health/live``, ``/health/ready``, ``/metrics``.
 
@@ -41,6 +43,8 @@ def application(
         Host names that may be asked for; others are refused, against name rebinding in a browser.
     more:
         Routes besides, which see to their own access.
+    watched:
+        Gives the certificates whose ends are shown.
     """
     templates = Environment(loader=PackageLoader("service.web"), autoescape=True)
     templates.filters["when"] = _when
@@ -51,7 +55,9 @@ def application(
 
     def overview(_request: Request) -> Response:
         checks = readiness(ledger, data_folder, refuse_free_mb, processes, clock())
-        return page("overview.html", status=ledger.status(), checks=checks, jobs=ledger.jobs(limit=50))
+        return page(
+            "overview.html", status=ledger.status(), checks=checks, jobs=ledger.jobs(limit=50), certificates=watched()
+        )
 
     def study(request: Request) -> Response:
         uid = request.path_params["uid"]
@@ -76,6 +82,7 @@ def application(
             Route("/health/ready", ready),
             Route("/metrics", lambda _request: PlainTextResponse(exposition(ledger, data_folder, clock))),
             *more,
+            Route("/metrics", lambda _request: PlainTextResponse(exposition(ledger, data_folder, clock, watched()))),
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))],
     )

@@ -17,6 +17,7 @@ from service.deliver.answers import Fate, of_http, of_status
 from service.receive import identity, listener
 from service.report import codes, secondary_capture, structured_report
 from service.report.values import SR_CLASSES
+from service.tls import CIPHERS
 
 sys.path.insert(0, str(Path(__file__).parent))
 import markdown_page
@@ -117,3 +118,13 @@ def test_the_concepts_of_the_documents_are_those_of_the_code() -> None:
     told = [(markdown_page.plain(row["code"]), row["scheme"], row["meaning"]) for row in rows("8.3")]
     used = [(one.value, one.scheme, one.meaning) for one in vars(codes).values() if isinstance(one, Code)]
     assert sorted(told) == sorted(used)
+
+
+def test_the_suites_of_the_tls_profiles_are_those_of_the_code() -> None:
+    told = [
+        (markdown_page.plain(row["suite of TLS 1.2"]), row["profiles"])
+        for row in rows("6.1")
+        if len(row) == 2 and "profiles" in row
+    ]
+    every = list(dict.fromkeys(suite for suites in CIPHERS.values() for suite in suites))
+    assert told == [(one, ", ".join(name for name, suites in CIPHERS.items() if one in suites)) for one in every]

@@ -440,7 +440,7 @@ def test_draining_lets_a_sender_finish_and_takes_nobody_new(listening, an_image,
     left: list[int] = []
     drain = threading.Thread(target=lambda: left.append(here.provider.drain(10)))
     drain.start()
-    until(lambda: not here.provider._server.socket or here.provider._server.socket.fileno() == -1)
+    until(lambda: not here.provider._plain.socket or here.provider._plain.socket.fileno() == -1)
     for _ in range(3):
         assert association.send_c_store(an_image()).Status == 0
     association.release()

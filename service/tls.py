@@ -1,0 +1,290 @@
+"""TLS by the profiles of DICOM PS3.15 annex B: contexts for both directions, and when certificates end.
+
+``bcp195`` is B.12 (BCP 195 with RFC 8996 and 9325): TLS 1.2 or 1.3, and of TLS 1.2 the four cipher suites that
+RFC 9325 recommends. ``bcp195-modified`` is B.13, as far as OpenSSL has its algorithms: it has no Camellia in GCM, and
+suites with DHE are left out, which B.13 asks where the length of their key cannot be set. Neither falls back to less.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import select
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from service import logs
+from service.config import Destination, Tls
+from service.errors import Misconfigured
+
+_LOGGER = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_AES_GCM = (
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+)
+CIPHERS = {
+    "bcp195": _AES_GCM,
+    "bcp195-modified": (
+        *_AES_GCM,
+        "ECDHE-ECDSA-CHACHA20-POLY1305",
+        "ECDHE-RSA-CHACHA20-POLY1305",
+        "ECDHE-ECDSA-AES256-CCM",
+        "ECDHE-ECDSA-AES128-CCM",
+        "ECDHE-ECDSA-AES256-CCM8",
+        "ECDHE-ECDSA-AES128-CCM8",
+    ),
+}
+"""Of TLS 1.2, in our order; those of TLS 1.3 are OpenSSL's default, which both profiles allow."""
+_VERIFY = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}
+
+
+class TurnsSocket(ssl.SSLSocket):
+    """A TLS connection that two threads may use: one reads or writes at a time, and neither waits inside its turn.
+
+    OpenSSL forbids two threads in one connection at once, and pynetdicom has a thread that may abort an association
+    while another reads. So the system's socket never blocks; waiting is done outside of the turn.
+    """
+
+    _turn: threading.Lock
+    _wait_seconds: float | None
+
+    def shake_hands(self, seconds: float) -> None:
+        """Complete the handshake as a whole within so long.
+
+        Raises
+        ------
+        OSError
+            The peer was silent, or what it said is not accepted.
+        """
+        ssl.SSLSocket.settimeout(self, seconds)  # OpenSSL's handshake counts this once, not for each read
+        self.do_handshake()
+        self.take_turns(None)
+
+    def take_turns(self, seconds: float | None) -> None:
+        """From now on wait so long for each read or write, outside of the turn."""
+        self._turn = threading.Lock()
+        self._wait_seconds = seconds
+        ssl.SSLSocket.settimeout(self, 0)
+
+    def settimeout(self, value: float | None) -> None:
+        """How long a read or a write may take; ``None``: for ever."""
+        if hasattr(self, "_turn"):
+            self._wait_seconds = value
+        else:
+            super().settimeout(value)
+
+    def recv_into(self, buffer: memoryview, nbytes: int | None = None, flags: int = 0) -> int:  # type: ignore[override]
+        """Read what there is, at least one byte; 0 at the end."""
+        return self._in_turn(lambda: ssl.SSLSocket.recv_into(self, buffer, nbytes, flags))
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """Read what there is, at least one byte; nothing at the end."""
+        return self._in_turn(lambda: ssl.SSLSocket.recv(self, buflen, flags))
+
+    def send(self, data: bytes, flags: int = 0) -> int:  # type: ignore[override]
+        """Write a part; how many bytes."""
+        return self._in_turn(lambda: ssl.SSLSocket.send(self, data, flags))
+
+    def pending(self) -> int:
+        """Bytes that are decrypted already and that ``poll`` on the connection does not tell of."""
+        if not hasattr(self, "_turn"):
+            return super().pending()
+        with self._turn:
+            return super().pending()
+
+    def _in_turn(self, step: Callable[[], T]) -> T:
+        if not hasattr(self, "_turn"):
+            return step()
+        deadline = None if self._wait_seconds is None else time.monotonic() + self._wait_seconds
+        while True:
+            try:
+                with self._turn:
+                    return step()
+            except ssl.SSLWantReadError:
+                wanted = select.POLLIN
+            except ssl.SSLWantWriteError:
+                wanted = select.POLLOUT
+            self._wait_for(wanted, deadline)
+
+    def _wait_for(self, wanted: int, deadline: float | None) -> None:
+        left = None if deadline is None else deadline - time.monotonic()
+        descriptor = self.fileno()
+        if descriptor < 0:
+            raise OSError("connection is closed")
+        if left is not None and left <= 0:
+            raise TimeoutError("TLS peer is silent")
+        poll = select.poll()
+        poll.register(descriptor, wanted)
+        poll.poll(None if left is None else left * 1000 + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """A certificate with its key, and the authorities that are believed; the names of their settings for errors."""
+
+    section: str
+    certificate: Path | None
+    key: Path | None = None
+    key_password: Path | None = None
+    authorities: Path | None = None
+
+    def into(self, context: ssl.SSLContext) -> None:
+        """Load all into a context.
+
+        Raises
+        ------
+        Misconfigured
+            A file cannot be read or is not what it should be.
+        """
+        if self.certificate is not None:
+            with self._told("certificate_file", self.certificate, "a PEM certificate and its matching key"):
+                context.load_cert_chain(self.certificate, self.key, password=self._password)
+        if self.authorities is not None:
+            with self._told("ca_file", self.authorities, "PEM certificates of the authorities"):
+                context.load_verify_locations(self.authorities)
+
+    def _password(self) -> str:
+        # without a file an encrypted key is an error; OpenSSL would ask at the terminal
+        return "" if self.key_password is None else self.key_password.read_text(encoding="utf-8").partition("\n")[0]
+
+    @contextlib.contextmanager
+    def _told(self, name: str, path: Path, remedy: str) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, UnicodeDecodeError) as error:
+            told = getattr(error, "strerror", None) or type(error).__name__
+            setting = f"{self.section}.{name}" if "." not in self.section else f"{self.section}_{name}"
+            raise Misconfigured(f"{setting} = {path}: cannot be used ({told}); give {remedy}") from error
+
+
+class Server:
+    """Our side of connections that others open. Files that are replaced count from the next connection on."""
+
+    def __init__(self, settings: Tls) -> None:
+        if settings.certificate_file is None:
+            raise Misconfigured("tls.certificate_file is missing; listener.tls_port needs a certificate to show")
+        if settings.client_certificates != "none" and settings.ca_file is None:
+            raise Misconfigured(
+                f'tls.client_certificates = "{settings.client_certificates}" needs tls.ca_file: the authority of the '
+                'peers\' certificates; or write "none", and anybody may connect who reaches the port'
+            )
+        self._settings = settings
+        self._files = own_files(settings)
+        self._stamp = self._changed()
+        self._context = self._made()
+
+    def secure(self, connection: socket.socket) -> TurnsSocket:
+        """Take over an accepted connection. Nothing is read yet: :meth:`TurnsSocket.shake_hands` is next."""
+        secured = self._current().wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        assert isinstance(secured, TurnsSocket)  # noqa: S101 - the context's class
+        return secured
+
+    def _current(self) -> ssl.SSLContext:
+        stamp = self._changed()
+        if stamp != self._stamp:
+            try:
+                self._context = self._made()
+                logs.event(_LOGGER, logging.INFO, "certificate renewed", path=self._files.certificate)
+            except Misconfigured as error:
+                logs.event(_LOGGER, logging.ERROR, "certificate not renewed", reason=str(error))
+            self._stamp = stamp
+        return self._context
+
+    def _changed(self) -> tuple[int, ...]:
+        paths = (self._files.certificate, self._files.key, self._files.key_password, self._files.authorities)
+        return tuple(_time_of(path) for path in paths if path is not None)
+
+    def _made(self) -> ssl.SSLContext:
+        context = _context(ssl.PROTOCOL_TLS_SERVER, self._settings.profile)
+        context.sslsocket_class = TurnsSocket
+        context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
+        context.verify_mode = _VERIFY[self._settings.client_certificates]
+        self._files.into(context)
+        return context
+
+
+class Client:
+    """Our side of connections to one destination; ``trouble`` says why the last handshake failed."""
+
+    def __init__(self, destination: Destination, settings: Tls) -> None:
+        self.trouble = ""
+        self.server_name = destination.tls_server_name or destination.host or ""
+        own, ours = destination_files(destination), own_files(settings)
+        if own.certificate is None:
+            own = Files(ours.section, ours.certificate, ours.key, ours.key_password, own.authorities)
+        self.context = _context(ssl.PROTOCOL_TLS_CLIENT, settings.profile)
+        self.context.check_hostname = destination.tls_check_name
+        if own.authorities is None and ours.authorities is not None:
+            ours = Files("tls", None, authorities=ours.authorities)
+            ours.into(self.context)
+        elif own.authorities is None:
+            self.context.load_default_certs()
+        own.into(self.context)
+        self.context.sslsocket_class = self._telling()
+
+    def _telling(self) -> type[ssl.SSLSocket]:
+        told = self
+
+        class Telling(TurnsSocket):
+            """Keeps the reason of a failed handshake, which pynetdicom only logs."""
+
+            def do_handshake(self, block: bool = False) -> None:
+                told.trouble = ""
+                try:
+                    super().do_handshake(block)
+                except OSError as error:
+                    told.trouble = reason_of(error)
+                    raise
+                self.take_turns(None)
+
+        return Telling
+
+
+def reason_of(error: OSError) -> str:
+    """Why a handshake failed, in OpenSSL's words and without any of the peer's bytes."""
+    if isinstance(error, TimeoutError):
+        return "silent"
+    return str(getattr(error, "verify_message", "") or getattr(error, "reason", None) or type(error).__name__)
+
+
+def own_files(settings: Tls) -> Files:
+    """Section ``[tls]``."""
+    return Files(
+        "tls", settings.certificate_file, settings.key_file, settings.key_password_file, authorities=settings.ca_file
+    )
+
+
+def destination_files(destination: Destination) -> Files:
+    """A destination's own."""
+    return Files(
+        f"destination.{destination.name}.tls",
+        destination.tls_certificate_file,
+        destination.tls_key_file,
+        destination.tls_key_password_file,
+        destination.tls_ca_file,
+    )
+
+
+def _context(protocol: ssl._SSLMethod, profile: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(":".join(CIPHERS[profile]) + ":@SECLEVEL=2")  # no key below 112 bits, no SHA-1
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    return context
+
+
+def _time_of(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
