@@ -80,9 +80,8 @@ def application(
             Route("/status.json", lambda _request: Response(status_json(ledger), media_type="application/json")),
             Route("/health/live", lambda _request: JSONResponse({"live": True})),
             Route("/health/ready", ready),
-            Route("/metrics", lambda _request: PlainTextResponse(exposition(ledger, data_folder, clock))),
-            *more,
             Route("/metrics", lambda _request: PlainTextResponse(exposition(ledger, data_folder, clock, watched()))),
+            *more,
         ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))],
     )
