@@ -116,6 +116,10 @@ ROLES = {
 }
 
 
+RESTORING = "restoring"
+"""Lies in a data folder while a backup is put into it; what is there then is not whole."""
+
+
 def check(settings: Settings) -> None:
     """Let what would keep the whole service from running be wrong now, before a process starts.
 
@@ -127,6 +131,10 @@ def check(settings: Settings) -> None:
         Names the setting and the remedy.
     """
     app = App(settings)
+    if (app.data_folder / RESTORING).exists():
+        raise Misconfigured(
+            f"service.data_folder = {app.data_folder}: a restore into it was not finished; run 'nmus restore' again"
+        )
     try:
         app.archive.sweep()
         app.ledger.status()

@@ -22,6 +22,8 @@ COMMANDS = (
     "status",
     "redrive",
     "rerun",
+    "backup",
+    "restore",
     "references",
     "fasciculation",
 )

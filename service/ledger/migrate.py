@@ -59,6 +59,13 @@ def migrate(database: Database, lock: Path | None = None) -> None:
     logs.event(_LOGGER, logging.INFO, "ledger migrated", revision=str(newest))
 
 
+def known_revisions() -> frozenset[str]:
+    """All revisions that this version of nmus can bring up to date."""
+    configuration = Config()
+    configuration.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    return frozenset(str(script.revision) for script in ScriptDirectory.from_config(configuration).walk_revisions())
+
+
 def _revision(database: Database) -> str | None:
     with database.engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()

@@ -7,7 +7,7 @@ import json
 from sqlalchemy import ColumnElement, Connection, Table, case, func, select
 
 from service.ledger.confirming import Confirming
-from service.ledger.tables import CIRCUIT, EVENT, INSTANCE, JOB, OUTBOX, PROCESS, STUDY, VERDICT
+from service.ledger.tables import CIRCUIT, EVENT, INSTANCE, JOB, OUTBOX, PROCESS, RESULT, STUDY, VERDICT
 from service.ledger.tables_guard import QUARANTINE
 from service.ledger.values import Circuit, Event, JobState, OutboxStatus, OutgoingState, Process, Status, Verdict
 from service.ledger.vouching import Vouching
@@ -45,6 +45,13 @@ class Overview(Confirming, Vouching):
                 quarantined=number(QUARANTINE, QUARANTINE.c.released_at.is_(None)),
                 unanswered_requests=self.unanswered_requests(),
                 reconciliations=self.last_reconciliations(),
+            )
+
+    def files(self) -> frozenset[str]:
+        """Every file that the ledger names, relative to the data folder."""
+        with self.reading() as connection:
+            return frozenset(
+                str(path) for table in (INSTANCE, RESULT) for path in connection.execute(select(table.c.path)).scalars()
             )
 
     def verdicts(self, sop_instance_uid: str) -> tuple[Verdict, ...]:

@@ -6,8 +6,6 @@ import argparse
 import ast
 import importlib
 import re
-import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -119,18 +117,3 @@ def test_the_events_that_the_page_names_exist() -> None:
 
 def events_in(cell: str) -> list[str]:
     return re.findall(r"log event `([^`]+)`", cell)
-
-
-# --- backup --------------------------------------------------------------------------------------------------
-
-
-def test_the_backup_command_copies_a_ledger_that_is_in_use(busy_ledger: Ledger, tmp_path: Path) -> None:
-    (line,) = [line for line in TEXT.splitlines() if "VACUUM INTO" in line]
-    _, option, script, source, target = shlex.split(line)
-    copy = tmp_path / "backup" / Path(target).name
-    copy.parent.mkdir()
-    subprocess.run([sys.executable, option, script, str(tmp_path / Path(source).name), str(copy)], check=True)
-    restored = open_ledger(copy.parent)
-    assert [process.name for process in restored.status().processes] == ["listener"]
-    restored.close()
-    busy_ledger.close()
