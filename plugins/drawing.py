@@ -95,6 +95,8 @@ class Page:
     title: str
     panels: tuple[Panel, ...]
     footer: tuple[str, ...] = ()
+    columns: int | None = None
+    """Panels beside each other in every row; ``None`` leaves it to the renderer."""
 
 
 @dataclass(frozen=True, slots=True)

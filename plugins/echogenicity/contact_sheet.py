@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from plugins.contract import Box, Finding, Line, LineRole, Page, Panel
 
-ACROSS = 3
+OF_A_SIDE = 3
 """Images shown of each side; a page holds six panels."""
 
 
@@ -15,16 +15,16 @@ Shown = tuple[Finding, Box | None]
 
 
 def contact_sheet(title: str, left: Sequence[Shown], right: Sequence[Shown], text: Sequence[str]) -> Page:
-    """Up to three images of each side, left above right, each with its outline and mean grey level.
+    """Up to three images of each side, left beside right, each with its outline and mean grey level.
 
-    Both sides get the same number of panels, so that they lie in rows under each other.
+    Both sides get the same number of panels, so that every left image has a right one at its side.
     """
-    count = min(ACROSS, len(left), len(right))
-    panels = [*_row("left", left[:count]), *_row("right", right[:count])]
-    return Page(title=title, panels=tuple(panels), footer=tuple(text))
+    count = min(OF_A_SIDE, len(left), len(right))
+    pairs = zip(_panels("left", left[:count]), _panels("right", right[:count]), strict=True)
+    return Page(title=title, panels=tuple(panel for pair in pairs for panel in pair), footer=tuple(text), columns=2)
 
 
-def _row(side: str, shown: Sequence[Shown]) -> list[Panel]:
+def _panels(side: str, shown: Sequence[Shown]) -> list[Panel]:
     return [
         Panel(title=f"{side} {number}: {_echo(finding)}", image=finding.image, crop=crop, lines=(_outline(finding),))
         for number, (finding, crop) in enumerate(shown, start=1)

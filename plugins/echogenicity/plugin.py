@@ -16,6 +16,7 @@ from plugins.contract import (
     ReasonCode,
     References,
     Scope,
+    View,
 )
 from plugins.echogenicity.average import averaged
 from plugins.echogenicity.backscatter import GainSeries, calibrated_backscatter_db, checked_series
@@ -26,6 +27,9 @@ from plugins.echogenicity.measures import MEASURES, measured
 from plugins.echogenicity.muscles import is_muscle
 from plugins.echogenicity.pages import image_page
 from plugins.echogenicity.still import still_of
+
+RECORDING_S = 8.0
+"""A clip at least so long was taken to watch for movement, not in place of a still (a proposal)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class Echogenicity:
             object.__setattr__(self, "gain_series", checked_series(self.gain_series))
 
     def declines(self, acquisition: Acquisition) -> Declined | None:
-        """Not for what is no muscle, is not named, or was taken in colour Doppler throughout."""
+        """Not for what is no muscle, is not named, was taken in colour Doppler throughout, or only watches movement."""
         if acquisition.structure is None:
             return Declined(
                 ReasonCode.STRUCTURE_UNKNOWN,
@@ -71,11 +75,27 @@ class Echogenicity:
                 "all tissue in these images lies under colour Doppler",
                 "send the images without colour",
             )
+        if all(_only_watches(clip, acquisition) for clip in acquisition.clips):
+            return Declined(
+                ReasonCode.NOT_APPLICABLE,
+                f"a recording of {RECORDING_S:.0f} s or more that is not known to lie along the muscle, with no region "
+                "drawn: echo intensity is read from stills",
+                "send stills, or draw the muscle's contour on a frame",
+            )
         return None
 
     def analyse(self, acquisition: Acquisition, references: References) -> Sequence[Outcome]:
-        """A finding or a reason for every image, then one finding over all measured images."""
-        results = [self._image(clip, acquisition) for clip in acquisition.clips]
+        """A finding or a reason for every image, then one finding over all measured images.
+
+        Clips in which nobody drew are searched only where no still could be measured: they would add nothing to it.
+        """
+        wanted = [
+            clip for clip in acquisition.clips if clip.frames.count == 1 or drawn_region(clip, acquisition) is not None
+        ]
+        results = [self._image(clip, acquisition) for clip in wanted]
+        if not any(isinstance(result, ImageValues) for result in results):
+            others = (clip for clip in acquisition.clips if clip not in wanted)
+            results += [self._image(clip, acquisition) for clip in others if not _only_watches(clip, acquisition)]
         images = [result for result in results if isinstance(result, ImageValues)]
         paged = self.image_pages and len(images) > 1
         outcomes: list[Outcome] = [
@@ -137,3 +157,10 @@ class Echogenicity:
 def _in_colour(clip: Clip) -> bool:
     """Whether every calibrated tissue region of the image is a colour-flow region."""
     return bool(clip.regions) and all(region.colour for region in clip.regions)
+
+
+def _only_watches(clip: Clip, acquisition: Acquisition) -> bool:
+    """Whether a clip can only serve to watch movement: long, nothing drawn, and no search could outline the muscle."""
+    times = clip.frame_times_s
+    long = times is not None and len(times) > 1 and times[-1] - times[0] >= RECORDING_S
+    return long and acquisition.view is not View.LONGITUDINAL and drawn_region(clip, acquisition) is None

@@ -84,7 +84,7 @@ def page(shown: Page, source: Source, footer: str) -> Picture:
         canvas.text((PAGE_WIDTH / 2, 26), line, 34, WHITE, bold=True, anchor="ma")
     notes = [line for text in shown.footer for line in wrapped(text, 19, width, lines=2)][:4]
     top, bottom = 96.0, PAGE_HEIGHT - 52.0 - 25 * len(notes)
-    for panel, place in zip(shown.panels, _places(len(shown.panels), top, bottom), strict=False):
+    for panel, place in zip(shown.panels, _places(len(shown.panels), top, bottom, shown.columns), strict=False):
         _draw_panel(canvas, panel, source, place)
     for index, line in enumerate(notes):
         canvas.text((PAGE_WIDTH / 2, bottom + 12 + 25 * index), line, 19, MUTED, anchor="ma")
@@ -92,14 +92,19 @@ def page(shown: Page, source: Source, footer: str) -> Picture:
     return canvas.finished()
 
 
-def _places(count: int, top: float, bottom: float) -> Iterator[Place]:
-    """Rectangles of up to six panels: one; two beside each other; a row of two over the rest; two rows of three."""
+def _places(count: int, top: float, bottom: float, columns: int | None = None) -> Iterator[Place]:
+    """Rectangles of up to six panels: one; two beside each other; a row of two over the rest; two rows of three.
+
+    With ``columns``, 1 to 3, rows of so many.
+    """
     margin, gap = 44.0, 22.0
     rows = {1: [1], 2: [2], 3: [2, 1], 4: [2, 2], 5: [3, 2]}.get(count, [3, 3])
+    if columns is not None and 1 <= columns <= 3:
+        rows = [columns] * -(-min(count, 6) // columns)
     high = (bottom - top - gap * (len(rows) - 1)) / len(rows)
-    for row, columns in enumerate(rows):
-        wide = (PAGE_WIDTH - 2 * margin - gap * (columns - 1)) / columns
-        for column in range(columns):
+    for row, across in enumerate(rows):
+        wide = (PAGE_WIDTH - 2 * margin - gap * (across - 1)) / across
+        for column in range(across):
             yield Place(margin + column * (wide + gap), top + row * (high + gap), wide, high)
 
 

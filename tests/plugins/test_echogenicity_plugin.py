@@ -193,6 +193,37 @@ def test_a_clip_without_a_still_moment_is_refused():
     assert outcome.code is ReasonCode.MOTION
 
 
+def recording(seconds: float, *, drawn=(), uid="1.2.9") -> Clip:
+    """A calm clip at two frames per second."""
+    frames = np.stack([noise(4)] * round(2 * seconds + 1))
+    times = tuple(k / 2 for k in range(len(frames)))
+    return Clip(uid, "1.2", ArrayFrames(frames), (TISSUE,), frame_times_s=times, drawn=drawn)
+
+
+def test_a_long_clip_across_the_muscle_is_left_to_those_who_watch_movement():
+    plugin = Echogenicity()
+    declined = plugin.declines(acquisition(recording(10)))
+    assert declined.code is ReasonCode.NOT_APPLICABLE
+    assert plugin.declines(acquisition(recording(10), view=View.LONGITUDINAL)) is None
+    assert plugin.declines(acquisition(recording(10, drawn=(BOX,)))) is None
+    assert plugin.declines(acquisition(recording(10), clip())) is None
+    (short,) = analyse(recording(3))
+    assert plugin.declines(acquisition(recording(3))) is None
+    assert short.code is ReasonCode.NEEDS_REGION
+
+
+def test_a_clip_beside_a_measured_still_adds_nothing_unless_somebody_drew_in_it():
+    image, average = analyse(clip(), recording(3))
+    assert (image.scope, average.scope) == (Scope.IMAGE, Scope.ACQUISITION)
+    assert {outcome.image.sop_instance_uid for outcome in (image, average)} == {"1.2.3"}
+    drawn = analyse(clip(), recording(3, drawn=(BOX,)))
+    assert [outcome.image.sop_instance_uid for outcome in drawn] == ["1.2.3", "1.2.9", "1.2.3"]
+    refused = analyse(clip(drawn=()), recording(3))
+    assert [outcome.image.sop_instance_uid for outcome in refused] == ["1.2.3", "1.2.9"]
+    (still,) = analyse(clip(drawn=()), recording(10))
+    assert still.image.sop_instance_uid == "1.2.3"
+
+
 def test_limits_come_from_a_settings_table():
     plugin = Echogenicity(limits={"slant_deg": 9.0, "bmi": [17, 35]})
     assert (plugin.limits.slant_deg, plugin.limits.bmi, plugin.limits.images) == (9.0, (17.0, 35.0), 3)

@@ -80,11 +80,12 @@ def test_sides_with_other_settings_are_not_compared_in_echo(muscle):
     assert "different settings" in conclusion.text
 
 
-def test_the_contact_sheet_has_left_above_right(muscle):
+def test_the_contact_sheet_has_left_beside_right(muscle):
     (page,) = summed(side(muscle, Side.LEFT, 80), side(muscle, Side.RIGHT, 60))["left_right"].pages
     assert [panel.title[:7].strip(": ") for panel in page.panels] == [
-        "left 1", "left 2", "left 3", "right 1", "right 2", "right 3",
+        "left 1", "right 1", "left 2", "right 2", "left 3", "right 3",
     ]  # fmt: skip
+    assert page.columns == 2
     assert all(panel.image and panel.crop and panel.lines for panel in page.panels)
 
 

@@ -1,11 +1,10 @@
 """What a muscle can be by its name: which lie under another muscle, and how thick one can be.
 
-The finder outlines the first muscle under the skin. The thickness limits are limits of what is possible, not
-reference values: no published table of adult thickness with means and spreads per muscle was found, so they are
-this project's proposals, wide enough for athletes and for wasted muscle (for published measurements of the leg see
-the review of Abe, Loenneke and Thiebaud 2015, Ultrasound 23:166, doi 10.1177/1742271X15587599). The upper limit is
-what matters: an answer one layer too deep is thicker than the muscle can be. Wasting can make a muscle thin, so the
-lower limit only excludes what could not be seen as a layer.
+The finder outlines the first muscle under the skin. The thickness limits say what is taken to be possible; they are
+**assumptions of this project, not reference values**: no published table of adult thickness with means and spreads per
+muscle was found, so no limit has a source. They are therefore wide, for athletes and for wasted muscle, and exclude
+only gross error. The upper limit is what matters: an answer one layer too deep may be thicker than a muscle can be.
+Wasting can make a muscle thin, so the lower limit only excludes what could not be seen as a layer.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Thickness:
-    """Possible thickness in millimetres."""
+    """Thickness taken to be possible, in millimetres."""
 
     least_mm: float
     most_mm: float
@@ -25,25 +24,27 @@ class Thickness:
         return self.least_mm <= thickness_mm <= self.most_mm
 
 
-ANY_MUSCLE = Thickness(2.0, 60.0)
+ANY_MUSCLE = Thickness(2.0, 80.0)
 
 THICKNESS: dict[str, Thickness] = {
-    "gastrocnemius": Thickness(3.0, 38.0),
-    "gastrocnemius_medialis": Thickness(3.0, 38.0),
-    "gastrocnemius_lateralis": Thickness(3.0, 35.0),
-    "tibialis_anterior": Thickness(4.0, 42.0),
-    "vastus_lateralis": Thickness(4.0, 45.0),
-    "vastus_medialis": Thickness(4.0, 50.0),
-    "rectus_femoris": Thickness(3.0, 40.0),
-    "biceps_brachii": Thickness(4.0, 50.0),
-    "triceps_brachii": Thickness(4.0, 50.0),
-    "deltoid": Thickness(4.0, 45.0),
-    "biceps_femoris": Thickness(4.0, 50.0),
-    "sternocleidomastoid": Thickness(3.0, 25.0),
-    "masseter": Thickness(3.0, 25.0),
-    "first_dorsal_interosseous": Thickness(2.0, 22.0),
-    "abductor_pollicis_brevis": Thickness(2.0, 18.0),
+    # all assumed; see above
+    "gastrocnemius": Thickness(2.0, 45.0),
+    "gastrocnemius_medialis": Thickness(2.0, 45.0),
+    "gastrocnemius_lateralis": Thickness(2.0, 45.0),
+    "tibialis_anterior": Thickness(2.0, 50.0),
+    "vastus_lateralis": Thickness(2.0, 60.0),
+    "vastus_medialis": Thickness(2.0, 60.0),
+    "rectus_femoris": Thickness(2.0, 50.0),
+    "biceps_brachii": Thickness(2.0, 60.0),
+    "triceps_brachii": Thickness(2.0, 60.0),
+    "deltoid": Thickness(2.0, 60.0),
+    "biceps_femoris": Thickness(2.0, 60.0),
+    "sternocleidomastoid": Thickness(2.0, 35.0),
+    "masseter": Thickness(2.0, 30.0),
+    "first_dorsal_interosseous": Thickness(1.5, 30.0),
+    "abductor_pollicis_brevis": Thickness(1.5, 25.0),
 }
+"""Assumed limits of what is possible, in millimetres."""
 
 JUDGED = frozenset(
     {

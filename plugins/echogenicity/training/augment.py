@@ -118,7 +118,7 @@ def recoloured(view: Image, random: Random) -> Image:
     """Another scanner's look: gain, gamma, depth gain, shadows, speckle, smoothing, marks, grey steps, JPEG."""
     x = view / 255.0
     if random.random() < 0.8:
-        x = np.power(np.clip(x, 0, 1), np.exp(random.normal(0, 0.3)))
+        x = np.power(np.clip(x, 0, 1), np.exp(random.normal(0, 0.35)))
     if random.random() < 0.8:
         x = x * np.exp(random.normal(0, 0.3)) + random.normal(0, 0.03)
     if random.random() < 0.6:
@@ -129,11 +129,11 @@ def recoloured(view: Image, random: Random) -> Image:
         grain = cv2.GaussianBlur(
             random.normal(0, 1, x.shape).astype(np.float32),
             (0, 0),
-            random.uniform(0.4, 1.5),
+            random.uniform(0.4, 1.8),
             None,
-            random.uniform(0.4, 1.2),
+            random.uniform(0.4, 1.6),
         )
-        x = x * (1 + random.uniform(0.05, 0.4) * grain / max(float(grain.std()), 1e-6))
+        x = x * (1 + random.uniform(0.05, 0.6) * grain / max(float(grain.std()), 1e-6))
     if random.random() < 0.3:
         x = cv2.GaussianBlur(x, (0, 0), random.uniform(0.3, 1.3), None, random.uniform(0.3, 1.3))
     if random.random() < 0.2:

@@ -51,8 +51,9 @@ def still(random: Random) -> Still:
     amplitude = amplitude * _streaks(random, scale, inside, random.uniform(6, 30) * random.choice([-1, 1]))
     amplitude = amplitude * _streaks(random, scale, depth > deep, random.uniform(0, 15) * random.choice([-1, 1]))
     amplitude = amplitude * _streaks(random, scale, depth < superficial, 0.0, strength=random.uniform(0, 1.0))
+    amplitude = _with_skin(random, scale, amplitude, superficial)
     specular = np.zeros((HEIGHT, WIDTH))
-    for line in (superficial, deep, *_further(random, deep, superficial)):
+    for line in (superficial, deep, *_further(random, deep, superficial, scale)):
         flicker = np.clip(1 + 0.5 * cv2.GaussianBlur(random.normal(0, 6, (1, WIDTH)), (0, 0), 14)[0], 0.3, 1.6)
         profile = np.exp(-0.5 * ((depth - line) / (0.6 * half)) ** 2) * flicker
         amplitude, specular = amplitude + random.uniform(2, 6) * profile, specular + random.uniform(1.0, 4.0) * profile
@@ -85,8 +86,21 @@ def imaged(
     return np.clip(255 * np.clip(1 + level / span, 0, 1) ** random.uniform(1.0, 2.2), 0, 255).astype(np.uint8)
 
 
-def _further(random: Random, deep: Rows, superficial: Rows) -> list[Rows]:
-    """Fasciae that are not the answer: below the muscle, and thin septa within the fat."""
+def _with_skin(
+    random: Random, scale: float, amplitude: npt.NDArray[np.float64], superficial: Rows
+) -> npt.NDArray[np.float64]:
+    """Mostly a bright dermis of 0.8 to 2.2 mm, sometimes under gel: its lower side is a line, but no fascia."""
+    depth = np.arange(HEIGHT)[:, np.newaxis] + 0.5
+    gel = scale * random.uniform(0, 0.8) if random.random() < 0.3 else 0.0
+    skin = gel + scale * random.uniform(0.8, 2.2)
+    if random.random() < 0.3 or skin + scale > superficial.min():
+        return amplitude
+    bright = amplitude.max() * random.uniform(0.4, 1.0) if random.random() < 0.5 else random.uniform(1.2, 3.0)
+    return np.where(depth < gel, 0.03, np.where(depth < skin, bright, amplitude))
+
+
+def _further(random: Random, deep: Rows, superficial: Rows, scale: float) -> list[Rows]:
+    """Fasciae that are not the answer: below the muscle, at the skin, and within fat that is thick enough."""
     lines = []
     if random.random() < 0.6:
         lines.append(
@@ -94,6 +108,9 @@ def _further(random: Random, deep: Rows, superficial: Rows) -> list[Rows]:
         )
     if random.random() < 0.5:
         lines.append(superficial * 0 + HEIGHT * random.uniform(0.0, 0.02))
+    room = float(superficial.min()) / scale
+    if room > 4.0 and random.random() < 0.4:
+        lines.append(superficial * 0 + scale * random.uniform(2.0, room - 1.5))
     return lines
 
 

@@ -47,7 +47,7 @@ from plugins.contract import (
 from service.analyse.read import Image as ReadImage
 from service.analyse.read import read_file
 from service.report.captions import of_finding, value
-from service.report.render import HEIGHT, WIDTH, Caption, overlay
+from service.report.render import HEIGHT, WIDTH, Caption, _places, overlay
 from service.report.secondary_capture import secondary_captures
 from service.report.source import header
 from service.report.values import Content, Making, Moment, Plan, Previous
@@ -229,6 +229,13 @@ def test_pages_of_any_number_of_panels_are_drawn(clip, finding, tmp_path, count:
     drawn = dcmread(tmp_path / made[1].file).pixel_array
     assert drawn.shape == (1200, 1600, 3)
     assert len(np.unique(drawn[..., 0])) > 10
+
+
+@pytest.mark.parametrize(("columns", "down"), [(1, 4), (2, 2), (3, 2), (None, 2)])
+def test_a_page_keeps_to_the_columns_it_asks_for(columns: int | None, down: int) -> None:
+    places = list(_places(4, 100.0, 1100.0, columns))
+    assert len({place.y for place in places}) == down
+    assert len({place.x for place in places}) == (columns or 2)
 
 
 def test_a_conclusions_page_is_drawn_without_a_result_of_its_own(clip, finding, tmp_path) -> None:
