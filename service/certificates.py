@@ -57,6 +57,7 @@ def _named(settings: Settings) -> list[tuple[str, Path]]:
     named: list[tuple[str, Path | None]] = [
         ("tls.certificate_file", settings.tls.certificate_file),
         ("tls.ca_file", settings.tls.ca_file),
+        ("web.certificate_file", settings.web.certificate_file),
     ]
     for one in settings.destination:
         named.append((f"destination.{one.name}.tls_certificate_file", one.tls_certificate_file))

@@ -170,16 +170,16 @@ class Files:
 class Server:
     """Our side of connections that others open. Files that are replaced count from the next connection on."""
 
-    def __init__(self, settings: Tls) -> None:
+    def __init__(self, settings: Tls, section: str = "tls") -> None:
         if settings.certificate_file is None:
-            raise Misconfigured("tls.certificate_file is missing; listener.tls_port needs a certificate to show")
+            raise Misconfigured(f"{section}.certificate_file is missing; give a certificate to show")
         if settings.client_certificates != "none" and settings.ca_file is None:
             raise Misconfigured(
                 f'tls.client_certificates = "{settings.client_certificates}" needs tls.ca_file: the authority of the '
                 'peers\' certificates; or write "none", and anybody may connect who reaches the port'
             )
         self._settings = settings
-        self._files = own_files(settings)
+        self._files = own_files(settings, section)
         self._stamp = self._changed()
         self._context = self._made()
 
@@ -188,6 +188,12 @@ class Server:
         secured = self._current().wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         assert isinstance(secured, TurnsSocket)  # noqa: S101 - the context's class
         return secured
+
+    def for_pages(self) -> ssl.SSLContext:
+        """The context for HTTPS, whose server makes the connections itself."""
+        self._context.sslsocket_class = ssl.SSLSocket
+        self._context.set_alpn_protocols(["http/1.1"])
+        return self._context
 
     def _current(self) -> ssl.SSLContext:
         stamp = self._changed()
@@ -257,10 +263,10 @@ def reason_of(error: OSError) -> str:
     return str(getattr(error, "verify_message", "") or getattr(error, "reason", None) or type(error).__name__)
 
 
-def own_files(settings: Tls) -> Files:
-    """Section ``[tls]``."""
+def own_files(settings: Tls, section: str = "tls") -> Files:
+    """Section ``[tls]``, or another that has such files."""
     return Files(
-        "tls", settings.certificate_file, settings.key_file, settings.key_password_file, authorities=settings.ca_file
+        section, settings.certificate_file, settings.key_file, settings.key_password_file, authorities=settings.ca_file
     )
 
 

@@ -26,6 +26,7 @@ COMMANDS = (
     "restore",
     "references",
     "fasciculation",
+    "password",
 )
 """Modules of this package. Imported only when named, since some pull in libraries that take a second to load."""
 OK, NO, OPERATOR = 0, 1, 2

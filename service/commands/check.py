@@ -10,8 +10,10 @@ from service.analyse.registry import Registry
 from service.app import registry_of
 from service.certificates import check_certificates
 from service.commands.shared import add_json, add_settings, say, say_json, settings_of
-from service.config import Listener, Settings
+from service.config import Listener, Settings, Web
+from service.config.security import is_loopback
 from service.tls import Client, Server
+from service.web.opening import access_of, pages_tls
 
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the type private
@@ -37,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
         if listener.enabled
         else "listener     off"
     )
+    say(f"pages        {_pages(settings.web)}")
     for source in settings.orthanc:
         say(f"source       {source.name}: Orthanc at {source.url}")
     for target in settings.destination:
@@ -58,6 +61,17 @@ def _ports(listener: Listener) -> str:
     return " and ".join([*plain, *([f"{listener.tls_port} with TLS"] if listener.tls_port is not None else [])])
 
 
+def _pages(web: Web) -> str:
+    if not web.enabled:
+        return "off"
+    login = "with login" if web.users_file else "without login"
+    if web.socket is not None:
+        return f"on {web.socket} (mode {web.socket_mode}), {login}"
+    scheme = "https" if web.certificate_file else "http"
+    clear = scheme == "http" and not is_loopback(web.host)
+    return f"{scheme}://{web.host}:{web.port}, {login}" + ("; PASSWORDS IN CLEAR unless a proxy encrypts" * clear)
+
+
 def check_access(settings: Settings, now: float) -> None:
     """Load every certificate and key as the service would.
 
@@ -68,6 +82,10 @@ def check_access(settings: Settings, now: float) -> None:
     """
     if settings.listener.tls_port is not None:
         Server(settings.tls)
+    if settings.web.enabled:
+        access_of(settings)
+        if pages := pages_tls(settings.web):
+            Server(pages, "web")
     for one in settings.destination:
         if one.tls:
             Client(one, settings.tls)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from service.config.fields import Port, Section
 
@@ -34,5 +35,41 @@ class Web(Section):
 
     enabled: bool = True
     host: str = "127.0.0.1"
-    """Loopback: the pages show study data and have no login of their own."""
+    """Loopback: without a login the pages are for this machine alone."""
     port: Port = 8180
+    socket: Path | None = None
+    """A Unix socket instead of ``host`` and ``port``: the file's mode says who may connect."""
+    socket_mode: str = Field(default="0660", pattern=r"^0?[0-7]{3}$")
+    """Octal: owner and group, for a reverse proxy that is in the group."""
+    host_names: tuple[str, ...] = ()
+    """Names by which browsers may ask; others are refused. Empty: ``localhost`` on loopback, any name elsewhere."""
+    users_file: Path | None = None
+    """Who may log in, as ``nmus password`` writes it. Without it there is no login, and no other address is taken."""
+    session_hours: float = Field(default=8, gt=0, le=168)
+    """A working day; then the password is asked for again."""
+    metrics_token_file: Path | None = None
+    """Its first line lets a collector read ``/metrics`` as ``Authorization: Bearer TOKEN``, without a login."""
+    certificate_file: Path | None = None
+    """PEM: pages by HTTPS. Without it passwords cross the network in clear unless a reverse proxy encrypts."""
+    key_file: Path | None = None
+    key_password_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _open_to_this_machine_only(self) -> Self:
+        local = self.socket is not None or is_loopback(self.host)
+        if self.enabled and not local and self.users_file is None:
+            raise ValueError(
+                f"host {self.host} is open to a network: give users_file (nmus password makes it), or a Unix socket, "
+                "or leave the host at 127.0.0.1"
+            )
+        return self
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on reaches this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

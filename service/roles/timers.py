@@ -25,6 +25,7 @@ from service.receive.orthanc import OrthancFeed
 from service.receive.settle import settle
 from service.receive.stow import StowService, stow_credentials
 from service.roles.common import BEAT_S, Beat, guarded
+from service.web.opening import access_of, host_names, pages_tls, place_of
 from service.web.pages import application
 from service.web.server import WebServer
 
@@ -134,8 +135,10 @@ def _web(app: App, intake: Intake) -> WebServer:
         clock=time.time,
         more=_stow(app, intake),
         watched=lambda: certificates(app.settings),
+        hosts=host_names(settings.web),
+        access=access_of(settings),
     )
-    server = WebServer(pages, settings.web.host, settings.web.port)
+    server = WebServer(pages, place_of(settings.web), pages_tls(settings.web))
     server.start()
-    event(_LOG, logging.INFO, "pages", host=settings.web.host, port=server.port)
+    event(_LOG, logging.INFO, "pages", host=settings.web.socket or settings.web.host, port=server.port)
     return server

@@ -18,10 +18,21 @@ from starlette.routing import BaseRoute, Route
 
 from service.certificates import Certificate
 from service.ledger import Ledger
+from service.web.guard import Access, Guard, visitor
 from service.web.health import readiness
+from service.web.login import Login
 from service.web.metrics import exposition
+from service.web.sessions import Guesses, Sessions
+from service.web.visits import Looked, Told
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; frame-ancestors 'none'"
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
+def _untold(_event: object) -> None:
+    """Nobody keeps an audit trail."""
 
 
 def application(
@@ -34,6 +45,8 @@ def application(
     hosts: tuple[str, ...] = ("*",),
     more: Sequence[BaseRoute] = (),
     watched: Callable[[], tuple[Certificate, ...]] = tuple,
+    access: Access = Access(),  # noqa: B008 - frozen: no login
+    told: Told = _untold,
 ) -> Starlette:
     """The web application: ``/``, ``/study/UID``, ``/status.json``, ``/health/live``, ``/health/ready``, ``/metrics``.
 
@@ -45,18 +58,29 @@ def application(
         Routes besides, which see to their own access.
     watched:
         Gives the certificates whose ends are shown.
+    access:
+        Who may look.
+    told:
+        Is given what the audit trail wants to know.
     """
+    sessions = Sessions(clock, access.session_seconds)
     templates = Environment(loader=PackageLoader("service.web"), autoescape=True)
     templates.filters["when"] = _when
 
-    def page(name: str, **values: object) -> Response:
-        body = templates.get_template(name).render(now=clock(), **values)
+    def page(name: str, request: Request, **values: object) -> Response:
+        session = request.scope.get("state", {}).get("session")
+        body = templates.get_template(name).render(now=clock(), session=session, **values)
         return HTMLResponse(body, headers={"Content-Security-Policy": _POLICY, "Cache-Control": "no-store"})
 
-    def overview(_request: Request) -> Response:
+    def overview(request: Request) -> Response:
         checks = readiness(ledger, data_folder, refuse_free_mb, processes, clock())
         return page(
-            "overview.html", status=ledger.status(), checks=checks, jobs=ledger.jobs(limit=50), certificates=watched()
+            "overview.html",
+            request,
+            status=ledger.status(),
+            checks=checks,
+            jobs=ledger.jobs(limit=50),
+            certificates=watched(),
         )
 
     def study(request: Request) -> Response:
@@ -66,15 +90,20 @@ def application(
             return PlainTextResponse("no object of this study has been received", status_code=404)
         verdicts = {one.sop_instance_uid: ledger.verdicts(one.sop_instance_uid) for one in instances}
         jobs = ledger.jobs(study_instance_uid=uid)
-        return page("study.html", uid=uid, instances=instances, verdicts=verdicts, jobs=jobs, events=ledger.events(uid))
+        told(Looked(visitor(request), uid))
+        return page(
+            "study.html", request, uid=uid, instances=instances, verdicts=verdicts, jobs=jobs, events=ledger.events(uid)
+        )
 
     def ready(_request: Request) -> Response:
         checks = readiness(ledger, data_folder, refuse_free_mb, processes, clock())
         good = all(check.good for check in checks)
         return JSONResponse({"ready": good, "checks": [asdict(one) for one in checks]}, 200 if good else 503)
 
+    login = Login(access, sessions, Guesses(clock), page, told)
     return Starlette(
         routes=[
+            *(login.routes() if access.users is not None else ()),
             Route("/", overview),
             Route("/study/{uid}", study),
             Route("/status.json", lambda _request: Response(status_json(ledger), media_type="application/json")),
@@ -83,7 +112,10 @@ def application(
             Route("/metrics", lambda _request: PlainTextResponse(exposition(ledger, data_folder, clock, watched()))),
             *more,
         ],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))],
+        middleware=[
+            Middleware(Guard, access=access, sessions=sessions),
+            Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts)),
+        ],
     )
 
 

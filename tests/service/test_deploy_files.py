@@ -212,7 +212,9 @@ def test_what_compose_mounts_is_there_and_its_settings_fit_together(compose: dic
     secret.write_text("word\n")
     text = (DEPLOY / "container.toml").read_text(encoding="utf-8")
     inside = tmp_path / "nmus.toml"
-    inside.write_text(text.replace("/run/secrets/orthanc_password", str(secret)))
+    inside.write_text(
+        text.replace("/run/secrets/orthanc_password", str(secret)).replace("/run/secrets/web_users", str(secret))
+    )
     settings = config.load(inside)
     orthanc = json.loads((DEPLOY / "orthanc.json").read_text(encoding="utf-8"))
     assert settings.service.data_folder == Path("/var/lib/nmus")

@@ -16,7 +16,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 import markdown_page
 
 SCHEMA = Settings.model_json_schema()
-PATTERNS = {"^https?://": "http address", "^[0-9.]{3,64}$": "UID", "^([0-9.]{3,30})?$": "UID"}
+PATTERNS = {
+    "^https?://": "http address",
+    "^[0-9.]{3,64}$": "UID",
+    "^([0-9.]{3,30})?$": "UID",
+    "^0?[0-7]{3}$": "octal mode",
+}
 
 
 def bounds(schema: dict[str, Any]) -> str:

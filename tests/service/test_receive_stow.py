@@ -24,7 +24,7 @@ from service.receive.archive import Archive
 from service.receive.intake import Intake
 from service.receive.multipart import Begin, Data, End, Malformed, MultipartReader, boundary
 from service.receive.stow import StowService, stow_credentials
-from service.web.server import WebServer
+from service.web.server import Place, WebServer
 
 TYPE = 'multipart/related; type="application/dicom"; boundary=cut'
 Start = Callable[..., "Posting"]
@@ -61,7 +61,7 @@ def serving(ledger: Ledger, tmp_path: Path, until: Callable[..., None]) -> Itera
         intake = Intake(ledger, Archive(tmp_path), refuse_free_mb)
         section = Stow(enabled=True, **stow)
         service = StowService(section, intake, lambda: stow_credentials(section), maximum)
-        running.append(WebServer(Starlette(routes=service.routes()), "127.0.0.1", 0))
+        running.append(WebServer(Starlette(routes=service.routes()), Place()))
         running[-1].start()
         until(lambda: answers(running[-1].port))
         return Posting(f"http://127.0.0.1:{running[-1].port}/dicom-web", intake)

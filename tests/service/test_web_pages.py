@@ -9,7 +9,7 @@ import pytest
 
 from service.ledger import Instance, Process, open_ledger
 from service.web.pages import application
-from service.web.server import WebServer
+from service.web.server import Place, WebServer
 
 NOW = 1_700_000_000.0
 
@@ -24,7 +24,7 @@ def ask(ledger, tmp_path):
     app = application(
         ledger, tmp_path / "data", refuse_free_mb=1, processes=("listener",), clock=lambda: NOW, hosts=("localhost",)
     )
-    server = WebServer(app, "127.0.0.1", 0)
+    server = WebServer(app, Place())
     server.start()
     with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", headers={"Host": "localhost"}) as client:
         yield client.get
