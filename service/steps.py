@@ -126,6 +126,8 @@ class StudyWork:
             per=settings.report.per,
             content_qualification=settings.report.content_qualification,
             secondary_capture=settings.report.secondary_capture,
+            presentation_states=_asked_for("gsps", settings),
+            pdf=_asked_for("pdf", settings),
             organisation=settings.report.organisation,
             uid_root=settings.report.uid_root,
             tracking_secret=self.secret,
@@ -258,6 +260,11 @@ def _sr_classes(settings: Settings) -> tuple[str, ...]:
     """What any destination asks for; the site's own choice where there is none."""
     asked = {to.sr_class or settings.report.sr_class for to in settings.destination if "sr" in to.objects}
     return tuple(sorted(asked)) or (settings.report.sr_class,)
+
+
+def _asked_for(role: str, settings: Settings) -> bool:
+    """Whether any destination is to get this kind of object: what nobody asks for is not made."""
+    return any(role in to.objects for to in settings.destination)
 
 
 def _structure_key(name: str | None) -> str | None:

@@ -157,7 +157,8 @@ class Destination(_Section):
     """PEM of the authorities that an ``https`` address is believed by; the machine's own list when absent."""
     sr_class: SrClass | None = None
     """Instead of ``report.sr_class``, for a PACS that does not know Comprehensive 3D SR."""
-    objects: tuple[Literal["sr", "sc"], ...] = ("sr", "sc")
+    objects: tuple[Literal["sr", "sc", "gsps", "pdf"], ...] = ("sr", "sc")
+    """Reports, overlays; presentation states (outlines that a viewer draws), a PDF document."""
     timeout_seconds: float = Field(default=60, gt=0)
     """For the answer to one object; a PACS that archives while we wait takes seconds."""
     confirm: Literal["none", "commitment", "find", "qido"] = "none"

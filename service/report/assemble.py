@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from service.errors import Unanalysable
+from service.report.presentation_states import presentation_states
 from service.report.secondary_capture import secondary_captures
 from service.report.source import header
 from service.report.structured_report import structured_reports
@@ -35,4 +36,10 @@ def reports(content: Content, files: Mapping[str, Path], making: Making) -> tupl
         made = structured_reports(content, headers, making)
         if making.plan.secondary_capture:
             made += secondary_captures(content, headers, making)
+        if making.plan.presentation_states:
+            made += presentation_states(content, headers, making)
+        if making.plan.pdf:
+            from service.report.encapsulated_pdf import encapsulated_pdf  # noqa: PLC0415 - only where it is asked for
+
+            made.append(encapsulated_pdf(content, headers, making))
         return tuple(made)

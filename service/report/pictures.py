@@ -58,7 +58,7 @@ def pictures(content: Content, making: Making) -> Iterator[Shown]:
 
 def _of_result(result: Result, clips: Mapping[str, Clip], making: Making) -> Iterator[Shown]:
     below, about = footer(result, making), _about(result)
-    for number, (outcome, whole) in enumerate(_to_draw(result), 1):
+    for number, (outcome, whole) in enumerate(to_draw(result), 1):
         clip = clips[outcome.image.sop_instance_uid] if outcome.image else None
         if clip is None or outcome.image is None:
             continue
@@ -76,7 +76,7 @@ def _of_result(result: Result, clips: Mapping[str, Clip], making: Making) -> Ite
         yield Shown(f"sc|{about}|page|{number}", sheet.title, at, drawn, result.acquisition.side)
 
 
-def _to_draw(result: Result) -> Iterator[tuple[Finding | NotAssessable, Finding | None]]:
+def to_draw(result: Result) -> Iterator[tuple[Finding | NotAssessable, Finding | None]]:
     """Findings of images, each with the acquisition's own when it rests on that image; refusals with candidates."""
     findings = [one for one in result.outcomes if isinstance(one, Finding)]
     whole = {one.image: one for one in findings if one.scope is Scope.ACQUISITION}

@@ -49,6 +49,8 @@ class Plan:
     """``study`` or ``series``."""
     content_qualification: str = "RESEARCH"
     secondary_capture: bool = True
+    presentation_states: bool = False
+    pdf: bool = False
     organisation: str = ""
     uid_root: str = ""
     tracking_secret: bytes = field(default=b"", repr=False)
@@ -91,7 +93,7 @@ class ReportObject:
     series_instance_uid: str
     transfer_syntax_uid: str
     role: str
-    """``sr`` or ``sc``."""
+    """``sr``, ``sc``, ``gsps`` or ``pdf``."""
     key: str
     """What it is about; stays the same when it is amended."""
     instance_number: int

@@ -15,7 +15,7 @@ from service import config
 from service.analyse.read_layout import SUPPORTED
 from service.deliver.answers import Fate, of_http, of_status
 from service.receive import identity, listener
-from service.report import codes, secondary_capture, structured_report
+from service.report import codes, encapsulated_pdf, presentation_states, secondary_capture, structured_report
 from service.report.values import SR_CLASSES
 from service.tls import CIPHERS
 
@@ -102,7 +102,14 @@ def test_the_http_codes_that_mean_later_are_those_of_the_code() -> None:
 
 def test_the_classes_that_are_sent_are_those_that_are_made() -> None:
     told = {markdown_page.plain(row["UID"]): row["SOP class"] for row in rows("3.3.1")}
-    made = {*SR_CLASSES.values(), secondary_capture._SC, secondary_capture._SC_TRUE_COLOUR}
+    made = {
+        *SR_CLASSES.values(),
+        secondary_capture._SC,
+        secondary_capture._SC_TRUE_COLOUR,
+        presentation_states.GREY,
+        presentation_states.COLOUR,
+        encapsulated_pdf.ENCAPSULATED_PDF,
+    }
     assert told == {uid: UID(uid).name for uid in made}
 
 
@@ -111,11 +118,12 @@ def test_the_series_numbers_are_those_of_the_code() -> None:
     assert told == [
         str(structured_report.SERIES_NUMBER),
         f"{secondary_capture.SERIES_NUMBER}; overlay clips {secondary_capture.CLIP_SERIES_NUMBER}",
+        f"presentation states {presentation_states.SERIES_NUMBER}; document {encapsulated_pdf.SERIES_NUMBER}",
     ]
 
 
 def test_the_concepts_of_the_documents_are_those_of_the_code() -> None:
-    told = [(markdown_page.plain(row["code"]), row["scheme"], row["meaning"]) for row in rows("8.3")]
+    told = [(markdown_page.plain(row["code"]), row["scheme"], row["meaning"]) for row in rows("8.4")]
     used = [(one.value, one.scheme, one.meaning) for one in vars(codes).values() if isinstance(one, Code)]
     assert sorted(told) == sorted(used)
 
