@@ -14,6 +14,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,6 +45,7 @@ from service.report.values import Content, Making, Moment, Plan, Previous, Repor
 
 _LOG = logging.getLogger(__name__)
 _REPORT_LIMITS = Limits(time_s=300, memory_mb=4096, output_mb=4096)
+_FLUSHES = 4
 _READ_LIMITS = Limits(time_s=120, memory_mb=2048, output_mb=256)
 
 
@@ -78,7 +80,8 @@ class StudyWork:
             content, made = call(
                 conclude_and_report, work, making, limits=_REPORT_LIMITS, scratch=scratch, wanted=wanted
             )
-            stored = tuple(self._keep(one, making.folder) for one in made)
+            with ThreadPoolExecutor(_FLUSHES) as pool:  # flushes that run together share the disk's journal
+                stored = tuple(pool.map(lambda one: self._keep(one, making.folder), made))
         watch.lap("reports made", len(stored))
         self._feed(job, paths, exam, results, wanted)
         findings = [*records(results), *(conclusion_record(one) for one in content.conclusions)]
@@ -141,24 +144,20 @@ class StudyWork:
     def _keep(self, one: ReportObject, folder: Path) -> Stored:
         """Make one object's file durable under a name of our own; a file that is there already stays as it is."""
         data = self.settings.service.data_folder
-        source = folder / one.file
-        content = source.read_bytes()
         name = hashlib.sha256(one.sop_instance_uid.encode()).hexdigest()
         final = data / "results" / name[:2] / f"{name}.dcm"
         if not final.exists():
             final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _place(source, final)
-        if one.png:
-            picture = final.with_suffix(".png")
-            if not picture.exists():
-                _place(folder / one.png, picture)
+            _place(folder / one.file, final)
+        with final.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         return Stored(
             sop_instance_uid=one.sop_instance_uid,
             sop_class_uid=one.sop_class_uid,
             series_instance_uid=one.series_instance_uid,
             role=one.role,
             path=str(final.relative_to(data)),
-            sha256=hashlib.sha256(final.read_bytes() if final.exists() else content).hexdigest(),
+            sha256=sha256,
             size=final.stat().st_size,
             transfer_syntax_uid=one.transfer_syntax_uid,
             destinations=tuple(to.name for to in self.settings.destination if wants(to, one, self.settings)),
@@ -284,12 +283,12 @@ def _parameters(plugin: object) -> tuple[str, ...]:
 
 
 def _place(source: Path, final: Path) -> None:
-    """Copy, flush, rename, flush the folder: the file is whole and on the disk, or not there."""
-    partial = final.with_suffix(final.suffix + ".part")
-    shutil.copyfile(source, partial)
-    with partial.open("rb") as file:
+    """Flush, rename, flush the folder: the file is whole and on the disk, or not there."""
+    if source.stat().st_dev != final.parent.stat().st_dev:  # a site may keep its scratch folder in memory
+        source = Path(shutil.copyfile(source, final.with_suffix(".dcm.part")))
+    with source.open("rb") as file:
         os.fsync(file.fileno())
-    partial.replace(final)
+    source.replace(final)
     folder = os.open(final.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

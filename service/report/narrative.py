@@ -84,6 +84,4 @@ def _text(
 
 def _image(image: FrameRef, source: Dataset) -> Item:
     frames = frame_numbers(source, image.frame) or ()
-    return tree.image(
-        Related.INFERRED_FROM, codes.SOURCE_IMAGE, source.SOPClassUID, source.SOPInstanceUID, frames
-    )
+    return tree.image(Related.INFERRED_FROM, codes.SOURCE_IMAGE, source.SOPClassUID, source.SOPInstanceUID, frames)

@@ -164,7 +164,7 @@ def _put(container: Dataset, items: Sequence[Item]) -> None:
 
 def _as_encoded(dataset: Dataset) -> None:
     """Tell pydicom that encoded elements are in the document's own encoding, so that it writes them as they are."""
-    dataset.set_original_encoding(False, True, dataset._character_set)  # noqa: SLF001 - there is no public reader
+    dataset.set_original_encoding(False, True, dataset._character_set)
 
 
 def _groups(results: Sequence[Result], subjects: Subjects) -> list[Item]:

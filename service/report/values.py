@@ -100,8 +100,6 @@ class ReportObject:
     file: str
     sr_class: str = ""
     """Which of the plan's SR classes this is; empty for others."""
-    png: str = ""
-    """File name of a PNG copy, for people without a viewer."""
     title: str = ""
 
     def __post_init__(self) -> None:
