@@ -39,13 +39,12 @@ from service.errors import Misconfigured
 from service.ledger import Job, Ledger, Outcome, Verdict
 from service.ledger import Result as Stored
 from service.logs import event
-from service.report.assemble import reports
+from service.report.assemble import KINDS, reports
 from service.report.identity import digest
 from service.report.values import Content, Making, Moment, Plan, Previous, ReportObject, Unread
 
 _LOG = logging.getLogger(__name__)
 _REPORT_LIMITS = Limits(time_s=300, memory_mb=4096, output_mb=4096)
-_FLUSHES = 4
 _READ_LIMITS = Limits(time_s=120, memory_mb=2048, output_mb=256)
 
 
@@ -75,17 +74,29 @@ class StudyWork:
         watch.lap("plugins run", len(results))
         crash.point("mid_plugin")
         with tempfile.TemporaryDirectory(prefix="report-", dir=scratch) as folder:
-            making = self._making(job, Path(folder))
             work = ReportWork(job.study_instance_uid, exam, results, self.registry, references)
-            content, made = call(
-                conclude_and_report, work, making, limits=_REPORT_LIMITS, scratch=scratch, wanted=wanted
-            )
-            with ThreadPoolExecutor(_FLUSHES) as pool:  # flushes that run together share the disk's journal
-                stored = tuple(pool.map(lambda one: self._keep(one, making.folder), made))
+            content, stored = self._reports(work, self._making(job, Path(folder)), wanted)
         watch.lap("reports made", len(stored))
         self._feed(job, paths, exam, results, wanted)
         findings = [*records(results), *(conclusion_record(one) for one in content.conclusions)]
         return Outcome(stored, tuple(verdicts(exam, results)), json.dumps(findings))
+
+    def _reports(
+        self, work: ReportWork, making: Making, wanted: Callable[[], bool]
+    ) -> tuple[Content, tuple[Stored, ...]]:
+        """Reports in one child, pictures in another beside it; what is made is flushed while the other still works."""
+        scratch = self.settings.service.data_folder / "scratch"
+
+        def made(kind: str) -> tuple[Content, list[Stored]]:
+            content, objects = call(
+                conclude_and_report, work, making, kind, limits=_REPORT_LIMITS, scratch=scratch, wanted=wanted
+            )
+            return content, [self._keep(one, making.folder) for one in objects]
+
+        kinds = KINDS if making.plan.secondary_capture else KINDS[:1]
+        with ThreadPoolExecutor(len(kinds)) as pool:
+            parts = list(pool.map(made, kinds))
+        return parts[0][0], tuple(one for _, stored in parts for one in stored)
 
     def _references(self) -> References:
         """As they are now: an activation or a failed phantom check since the start counts for this study already."""
@@ -190,8 +201,8 @@ class ReportWork:
     references: References
 
 
-def conclude_and_report(work: ReportWork, making: Making) -> tuple[Content, tuple[ReportObject, ...]]:
-    """Exam-level conclusions, then every object of the study. Runs inside a child process."""
+def conclude_and_report(work: ReportWork, making: Making, *kinds: str) -> tuple[Content, tuple[ReportObject, ...]]:
+    """Exam-level conclusions, then every object of the study, or those of some kinds. Runs inside a child process."""
     conclusions = summarise(work.results, (), work.registry.summaries, work.references)
     told = [*records(work.results), *(conclusion_record(one) for one in conclusions)]
     files = {uid: Path(path) for uid, path in work.exam.files}
@@ -204,7 +215,7 @@ def conclude_and_report(work: ReportWork, making: Making) -> tuple[Content, tupl
         tuple((one.name, _parameters(one)) for one in work.registry.plugins),
         digest(told),
     )
-    return content, reports(content, files, making)
+    return content, reports(content, files, making, kinds or KINDS)
 
 
 def mapping_rules(settings: Settings) -> tuple[MappingRule, ...]:

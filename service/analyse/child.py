@@ -35,7 +35,7 @@ from service.analyse.child_side import Limits
 from service.analyse.unpickle import ValueUnpickler
 from service.errors import NmusError, Unanalysable
 
-
+__all__ = ["ChildFailed", "Limits", "call", "dismiss", "make_ready"]
 
 T = TypeVar("T")
 

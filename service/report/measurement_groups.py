@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -138,8 +139,10 @@ def _region(finding: Finding, headers: Mapping[str, Dataset]) -> Item:
 
 
 def dense(outline: Outline) -> Outline:
-    """The same polygon with at least eight points: edges are halved until there are enough."""
+    """The same polygon with at least eight points, for which edges are halved, and no more than an element can hold."""
     points = list(outline)
+    if len(points) > tree.MOST_POINTS:
+        points = [*points[: -1 : math.ceil(len(points) / (tree.MOST_POINTS - 1))], points[-1]]
     while len(points) < _FEWEST_POINTS:
         halved = [points[0]]
         for before, after in itertools.pairwise(points):

@@ -57,7 +57,7 @@ def secondary_captures(content: Content, headers: Mapping[str, Dataset], making:
 
 
 def _still(shown: Shown, source: Dataset, making: Making, number: int) -> ReportObject:
-    made = _named(shown, np.ascontiguousarray(shown.picture), source, making, number)
+    made = _named(shown, np.ascontiguousarray(shown.picture).data, source, making, number)
     if (kept := _unchanged(made, making)) is not None:
         return kept
     dataset = _capture(made, source, shown.picture, SERIES_NUMBER)
@@ -67,7 +67,7 @@ def _still(shown: Shown, source: Dataset, making: Making, number: int) -> Report
 
 
 def _named(
-    shown: Shown | ShownClip, pixels: bytes | Picture, source: Dataset, making: Making, number: int
+    shown: Shown | ShownClip, pixels: bytes | memoryview, source: Dataset, making: Making, number: int
 ) -> ReportObject:
     """What the object is called, decided by what it shows."""
     study, root = str(source.StudyInstanceUID), making.plan.uid_root

@@ -22,7 +22,8 @@ Item = bytes
 
 _LONG = frozenset({"SQ", "UT", "UC"})
 """Value Representations here whose length has four bytes (PS3.5 7.1.2)."""
-_SHORT_LENGTH = 0xFFFF
+MOST_POINTS = 0xFFFF // 8
+"""Of an outline: an element of 32-bit floats has 64 kB at most (PS3.5 7.1.2)."""
 _DECIMAL_LENGTH = 16
 _ITEM = b"\xfe\xff\x00\xe0"
 
@@ -92,11 +93,11 @@ def image(related: Related, name: Code, sop_class_uid: str, sop_instance_uid: st
     if numbers:
         referenced += _text_element(0x00081160, "IS", numbers)
     before = _sequence(_REFERENCED_SOP_SEQUENCE, [_item(referenced)])
-    return _content_item(related, "IMAGE", name, [], (), before)
+    return _content_item(related, "IMAGE", name, [], (), before=before)
 
 
 def polyline(related: Related, name: Code, points: Sequence[tuple[float, float]], source: Item) -> Item:
-    """A polygon of (column, row) in pixels of the image ``source``."""
+    """A polygon of (column, row) in pixels of the image ``source``, :data:`MOST_POINTS` at most."""
     flat = [coordinate for point in points for coordinate in point]
     after = _element(0x00700022, "FL", struct.pack(f"<{len(flat)}f", *flat))
     after += _text_element(0x00700023, "CS", "POLYLINE")
@@ -115,6 +116,7 @@ def _content_item(
     name: Code,
     elements: Sequence[bytes],
     children: Sequence[Item],
+    *,
     before: bytes = b"",
     after: bytes = b"",
 ) -> Item:
@@ -165,6 +167,4 @@ def _element(tag: int, vr: str, value: bytes) -> bytes:
     head = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
     if vr in _LONG:
         return head + vr.encode() + struct.pack("<HL", 0, len(value)) + value
-    if len(value) > _SHORT_LENGTH:  # PS3.5 6.2.2: what is too long for its own representation is written as UN
-        return head + b"UN" + struct.pack("<HL", 0, len(value)) + value
     return head + vr.encode() + struct.pack("<H", len(value)) + value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+from service.analyse.child import make_ready
 from service.app import App, references_of, registry_of, secret_of
 from service.roles.common import LOOK_S, Beat, guarded, has_ended, owner
 from service.steps import StudyWork
@@ -28,6 +29,7 @@ def run(app: App, stop: threading.Event) -> None:
         )
         for slot in range(settings.analysis.workers)
     ]
+    guarded(make_ready, "starting children")
     threads = [threading.Thread(target=one.run, name=one.owner) for one in workers]
     for thread in threads:
         thread.start()
