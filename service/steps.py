@@ -93,7 +93,7 @@ class StudyWork:
             )
             return content, [self._keep(one, making.folder) for one in objects]
 
-        kinds = KINDS if making.plan.secondary_capture else KINDS[:1]
+        kinds = KINDS if making.plan.secondary_capture or making.plan.pdf else KINDS[:1]
         with ThreadPoolExecutor(len(kinds)) as pool:
             parts = list(pool.map(made, kinds))
         return parts[0][0], tuple(one for _, stored in parts for one in stored)

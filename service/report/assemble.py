@@ -13,8 +13,8 @@ from service.report.source import header
 from service.report.structured_report import structured_reports
 from service.report.values import Content, Making, ReportObject
 
-KINDS = ("sr", "sc")
-"""Structured reports, and pictures."""
+KINDS = ("reports", "pictures")
+"""What is coded, and what is drawn: the two take about as long as each other."""
 
 
 def reports(
@@ -38,12 +38,14 @@ def reports(
         # pydicom and highdicom warn of odd values and quote them; a patient's name must not reach a log.
         warnings.simplefilter("ignore", UserWarning)
         headers = {uid: header(path) for uid, path in files.items()}
-        made = structured_reports(content, headers, making) if "sr" in kinds else []
-        if "sc" in kinds and making.plan.secondary_capture:
+        made: list[ReportObject] = []
+        if "reports" in kinds:
+            made += structured_reports(content, headers, making)
+            if making.plan.presentation_states:
+                made += presentation_states(content, headers, making)
+        if "pictures" in kinds and making.plan.secondary_capture:
             made += secondary_captures(content, headers, making)
-        if making.plan.presentation_states:
-            made += presentation_states(content, headers, making)
-        if making.plan.pdf:
+        if "pictures" in kinds and making.plan.pdf:
             from service.report.encapsulated_pdf import encapsulated_pdf  # noqa: PLC0415 - only where it is asked for
 
             made.append(encapsulated_pdf(content, headers, making))
