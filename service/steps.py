@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+import secrets
 import shutil
 import tempfile
 import time
@@ -62,8 +63,8 @@ class StudyWork:
     def __call__(self, job: Job, wanted: Callable[[], bool]) -> Outcome:
         """Do all the work of one job. Running it twice gives the same objects."""
         data = self.settings.service.data_folder
-        scratch = data / "scratch"
-        scratch.mkdir(exist_ok=True, mode=0o700)
+        scratch = scratch_of(self.settings)
+        scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
         room = Room(scratch, _limits(self.settings), wanted)
         paths = [str(data / one.path) for one in self.ledger.instances(job.study_instance_uid, job.generation)]
         watch = _Watch()
@@ -115,7 +116,7 @@ class StudyWork:
         folder = self.settings.references.folder
         if folder is None:
             return
-        rules, scratch = feed_rules(self.settings), self.settings.service.data_folder / "scratch"
+        rules, scratch = feed_rules(self.settings), scratch_of(self.settings)
         try:
             facts = call(exam_facts, paths, limits=_READ_LIMITS, scratch=scratch, wanted=wanted)
             sender = next((one.source for one in self.ledger.instances(job.study_instance_uid)), "")
@@ -262,6 +263,11 @@ def verdicts(exam: Exam, results: Sequence[Result]) -> Iterable[Verdict]:
             yield Verdict(unread.sop_instance_uid, unread.code.value, unread.text, unread.remedy)
 
 
+def scratch_of(settings: Settings) -> Path:
+    """Where child processes work: on this machine's own disk, if the data folder is shared."""
+    return (settings.service.local_folder or settings.service.data_folder) / "scratch"
+
+
 def _limits(settings: Settings) -> Limits:
     return Limits(settings.analysis.time_limit_seconds, settings.analysis.memory_limit_mb)
 
@@ -295,8 +301,9 @@ def _parameters(plugin: object) -> tuple[str, ...]:
 
 def _place(source: Path, final: Path) -> None:
     """Flush, rename, flush the folder: the file is whole and on the disk, or not there."""
-    if source.stat().st_dev != final.parent.stat().st_dev:  # a site may keep its scratch folder in memory
-        source = Path(shutil.copyfile(source, final.with_suffix(".dcm.part")))
+    if source.stat().st_dev != final.parent.stat().st_dev:  # scratch in memory, or the data folder on another machine
+        # a name of its own: a worker that lost its lease may still be writing the same result
+        source = Path(shutil.copyfile(source, final.with_suffix(f".{secrets.token_hex(8)}.part")))
     with source.open("rb") as file:
         os.fsync(file.fileno())
     source.replace(final)

@@ -15,13 +15,13 @@ from service.worker import Worker
 def run(app: App, stop: threading.Event) -> None:
     """Work until stopped; what is running then is given back to the queue."""
     settings = app.settings
-    guarded(lambda: app.ledger.take_back(has_ended, time.time()), "taking over")
+    guarded(lambda: app.ledger.take_back(lambda one: has_ended(one, app.machine), time.time()), "taking over")
     work = StudyWork(settings, app.ledger, registry_of(settings), references_of(settings), secret_of(app.data_folder))
     workers = [
         Worker(
             app.ledger,
             work,
-            owner(f"worker-{slot}"),
+            owner(f"worker-{slot}", app.machine),
             stop,
             settings.service.lease_seconds,
             settings.service.tick_seconds,
