@@ -25,7 +25,7 @@ class Service(_Section):
     """SQLAlchemy address of the ledger. Empty: SQLite in the data folder, which needs no server and no upkeep."""
     local_folder: Path | None = None
     """Scratch space of this machine; in the data folder when left out. For a data folder that machines share."""
-    machine: str = Field(default="", max_length=40, pattern=r"^[A-Za-z0-9._-]*$")
+    machine: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,40}$")
     """What this machine is called in the ledger; its host name when empty. Containers give theirs anew each time."""
     roles: tuple[Literal["listener", "timers", "worker", "sender"], ...] = ()
     """Which processes run here; empty: all. Several machines share the rest between them."""
