@@ -13,11 +13,9 @@ line and started again.
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
 import secrets
-import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,15 +50,6 @@ class App:
         return Archive(self.data_folder)
 
     @property
-    def machine(self) -> str:
-        """What this machine is called in leases and heartbeats."""
-        return self.settings.service.machine or socket.gethostname()
-
-    def process_name(self, role: str) -> str:
-        """What a process is called in the ledger: where machines share one, each has its own."""
-        return f"{role}@{self.machine}"[:64] if self.settings.service.database else role
-
-    @property
     def data_folder(self) -> Path:
         """Where everything lies."""
         return self.settings.service.data_folder
@@ -73,10 +62,6 @@ class Role:
     name: str
     wanted: Callable[[Settings], bool] = lambda _settings: True
     niceness: int = 0
-
-    def here(self, settings: Settings) -> bool:
-        """Whether this machine is to run it."""
-        return self.wanted(settings) and (not settings.service.roles or self.name in settings.service.roles)
 
 
 def registry_of(settings: Settings) -> Registry:
@@ -109,16 +94,14 @@ def references_of(settings: Settings) -> References:
 def secret_of(data_folder: Path) -> bytes:
     """The key behind the pseudonyms of this service, made once."""
     path = data_folder / "pseudonyms.key"
-    if not path.exists():
-        # linked whole under its name: another machine that starts at this moment must not read half a key
-        partial = path.with_name(f".{secrets.token_hex(8)}.key")
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(32))
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(partial, path)
-        partial.unlink()
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_bytes()
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secrets.token_bytes(32))
+        file.flush()
+        os.fsync(file.fileno())
     return path.read_bytes()
 
 

@@ -10,12 +10,10 @@ import hashlib
 import json
 import logging
 import os
-import secrets
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,15 +32,20 @@ from service.analyse.feeding import exam_facts, feed, feed_rules, keep_phantoms,
 from service.analyse.read import Unread as UnreadFile
 from service.analyse.record import conclusion_record, records
 from service.analyse.registry import Registry
+from service.analyse.rejections import KEY_OBJECT_SELECTION, rejection
 from service.analyse.run import Room, analyse, summarise
 from service.config import Destination, Settings
 from service.errors import Misconfigured
-from service.ledger import Job, Ledger, Outcome, Verdict
+from service.ledger import Instance, Job, Ledger, Outcome, Verdict, Withdrawal
 from service.ledger import Result as Stored
 from service.logs import event
-from service.report.assemble import KINDS, reports
+from service.patient.guard import Guard
+from service.patient.keys import Keys
+from service.report.assemble import reports
 from service.report.identity import digest
+from service.report.rejection import REASONS
 from service.report.values import Content, Making, Moment, Plan, Previous, ReportObject, Unread
+from service.withdraw import outdated, withdraw
 
 _LOG = logging.getLogger(__name__)
 _REPORT_LIMITS = Limits(time_s=300, memory_mb=4096, output_mb=4096)
@@ -63,10 +66,16 @@ class StudyWork:
     def __call__(self, job: Job, wanted: Callable[[], bool]) -> Outcome:
         """Do all the work of one job. Running it twice gives the same objects."""
         data = self.settings.service.data_folder
-        scratch = scratch_of(self.settings)
-        scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+        Guard(self.settings, self.ledger, Keys(self.secret)).check(job.study_instance_uid, time.time())
+        scratch = data / "scratch"
+        scratch.mkdir(exist_ok=True, mode=0o700)
         room = Room(scratch, _limits(self.settings), wanted)
-        paths = [str(data / one.path) for one in self.ledger.instances(job.study_instance_uid, job.generation)]
+        instances = self.ledger.instances(job.study_instance_uid, job.generation)
+        rejected = self._rejected(job, instances)
+        paths = [str(data / one.path) for one in instances if one.sop_instance_uid not in rejected]
+        if rejected and not any(one.modality == "US" and one.sop_instance_uid not in rejected for one in instances):
+            self._take_back(job, (), rejected)
+            return Outcome((), tuple(_rejections(rejected)), "[]")
         watch = _Watch()
         exam = call(read_exam, paths, mapping_rules(self.settings), limits=_READ_LIMITS, scratch=scratch, wanted=wanted)
         watch.lap("study read", len(paths))
@@ -75,29 +84,49 @@ class StudyWork:
         watch.lap("plugins run", len(results))
         crash.point("mid_plugin")
         with tempfile.TemporaryDirectory(prefix="report-", dir=scratch) as folder:
+            making = self._making(job, Path(folder))
             work = ReportWork(job.study_instance_uid, exam, results, self.registry, references)
-            content, stored = self._reports(work, self._making(job, Path(folder)), wanted)
+            content, made = call(
+                conclude_and_report, work, making, limits=_REPORT_LIMITS, scratch=scratch, wanted=wanted
+            )
+            stored = tuple(self._keep(one, making.folder) for one in made)
         watch.lap("reports made", len(stored))
         self._feed(job, paths, exam, results, wanted)
         findings = [*records(results), *(conclusion_record(one) for one in content.conclusions)]
-        return Outcome(stored, tuple(verdicts(exam, results)), json.dumps(findings))
+        self._take_back(job, stored, rejected)
+        told = (*verdicts(exam, results), *_rejections(rejected))
+        return Outcome(stored, told, json.dumps(findings))
 
-    def _reports(
-        self, work: ReportWork, making: Making, wanted: Callable[[], bool]
-    ) -> tuple[Content, tuple[Stored, ...]]:
-        """Reports in one child, pictures in another beside it; what is made is flushed while the other still works."""
-        scratch = self.settings.service.data_folder / "scratch"
+    def _rejected(self, job: Job, instances: Sequence[Instance]) -> dict[str, Withdrawal]:
+        """Images of the study that are not to be used, by rejection notes of this study or another."""
+        data = self.settings.service.data_folder
+        for one in instances:
+            note = rejection(data / one.path) if one.sop_class_uid == KEY_OBJECT_SELECTION else None
+            if note is not None:
+                self.ledger.withdraw_images(
+                    note.uids,
+                    time.time(),
+                    code=note.code,
+                    reason=note.reason,
+                    note_uid=note.note_uid,
+                    current_study=job.study_instance_uid,
+                )
+        mine = {one.sop_instance_uid for one in instances}
+        known = self.ledger.withdrawals(job.study_instance_uid)
+        return {one.sop_instance_uid: one for one in known if one.sop_instance_uid in mine}
 
-        def made(kind: str) -> tuple[Content, list[Stored]]:
-            content, objects = call(
-                conclude_and_report, work, making, kind, limits=_REPORT_LIMITS, scratch=scratch, wanted=wanted
-            )
-            return content, [self._keep(one, making.folder) for one in objects]
-
-        kinds = KINDS if making.plan.secondary_capture or making.plan.pdf else KINDS[:1]
-        with ThreadPoolExecutor(len(kinds)) as pool:
-            parts = list(pool.map(made, kinds))
-        return parts[0][0], tuple(one for _, stored in parts for one in stored)
+    def _take_back(self, job: Job, made: Sequence[Stored], rejected: dict[str, Withdrawal]) -> None:
+        """What was made of an image that has been rejected does not hold any more; whoever got it is told."""
+        if not rejected:
+            return
+        stale = outdated(self.ledger, job.study_instance_uid, (one.key for one in made))
+        if not stale:
+            return
+        code = next(iter(rejected.values())).code
+        reason = next((name for name, title in REASONS.items() if title.value == code), "quality")
+        text = "an image that it was made of has been rejected"
+        to = withdraw(self.settings, self.ledger, stale, time.time(), reason=reason, by="rejection note", text=text)
+        event(_LOG, logging.WARNING, "results withdrawn", count=len(stale), destination=", ".join(to))
 
     def _references(self) -> References:
         """As they are now: an activation or a failed phantom check since the start counts for this study already."""
@@ -116,7 +145,7 @@ class StudyWork:
         folder = self.settings.references.folder
         if folder is None:
             return
-        rules, scratch = feed_rules(self.settings), scratch_of(self.settings)
+        rules, scratch = feed_rules(self.settings), self.settings.service.data_folder / "scratch"
         try:
             facts = call(exam_facts, paths, limits=_READ_LIMITS, scratch=scratch, wanted=wanted)
             sender = next((one.source for one in self.ledger.instances(job.study_instance_uid)), "")
@@ -151,25 +180,31 @@ class StudyWork:
         for one in self.ledger.previous_reports(job.study_instance_uid, job.generation):
             seen.setdefault(one.key, Previous(one.key, data / one.path))
         moment = Moment(datetime.fromtimestamp(job.created_at, UTC), job.generation)
-        return Making(plan, moment, folder, tuple(seen.values()))
+        return Making(
+            plan, moment, folder, tuple(seen.values()), self.ledger.corrected_identity(job.study_instance_uid)
+        )
 
     def _keep(self, one: ReportObject, folder: Path) -> Stored:
         """Make one object's file durable under a name of our own; a file that is there already stays as it is."""
         data = self.settings.service.data_folder
+        source = folder / one.file
+        content = source.read_bytes()
         name = hashlib.sha256(one.sop_instance_uid.encode()).hexdigest()
         final = data / "results" / name[:2] / f"{name}.dcm"
         if not final.exists():
             final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _place(folder / one.file, final)
-        with final.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            _place(source, final)
+        if one.png:
+            picture = final.with_suffix(".png")
+            if not picture.exists():
+                _place(folder / one.png, picture)
         return Stored(
             sop_instance_uid=one.sop_instance_uid,
             sop_class_uid=one.sop_class_uid,
             series_instance_uid=one.series_instance_uid,
             role=one.role,
             path=str(final.relative_to(data)),
-            sha256=sha256,
+            sha256=hashlib.sha256(final.read_bytes() if final.exists() else content).hexdigest(),
             size=final.stat().st_size,
             transfer_syntax_uid=one.transfer_syntax_uid,
             destinations=tuple(to.name for to in self.settings.destination if wants(to, one, self.settings)),
@@ -202,8 +237,8 @@ class ReportWork:
     references: References
 
 
-def conclude_and_report(work: ReportWork, making: Making, *kinds: str) -> tuple[Content, tuple[ReportObject, ...]]:
-    """Exam-level conclusions, then every object of the study, or those of some kinds. Runs inside a child process."""
+def conclude_and_report(work: ReportWork, making: Making) -> tuple[Content, tuple[ReportObject, ...]]:
+    """Exam-level conclusions, then every object of the study. Runs inside a child process."""
     conclusions = summarise(work.results, (), work.registry.summaries, work.references)
     told = [*records(work.results), *(conclusion_record(one) for one in conclusions)]
     files = {uid: Path(path) for uid, path in work.exam.files}
@@ -214,9 +249,9 @@ def conclude_and_report(work: ReportWork, making: Making, *kinds: str) -> tuple[
         conclusions,
         tuple(_unread(one) for one in work.exam.unread if one.is_image),
         tuple((one.name, _parameters(one)) for one in work.registry.plugins),
-        digest(told),
+        digest([*told, making.corrected_identity] if making.corrected_identity else told),
     )
-    return content, reports(content, files, making, kinds or KINDS)
+    return content, reports(content, files, making)
 
 
 def mapping_rules(settings: Settings) -> tuple[MappingRule, ...]:
@@ -263,9 +298,9 @@ def verdicts(exam: Exam, results: Sequence[Result]) -> Iterable[Verdict]:
             yield Verdict(unread.sop_instance_uid, unread.code.value, unread.text, unread.remedy)
 
 
-def scratch_of(settings: Settings) -> Path:
-    """Where child processes work: on this machine's own disk, if the data folder is shared."""
-    return (settings.service.local_folder or settings.service.data_folder) / "scratch"
+def _rejections(rejected: dict[str, Withdrawal]) -> Iterable[Verdict]:
+    for uid, one in rejected.items():
+        yield Verdict(uid, "rejected", f"a rejection note says: {one.reason}", "nothing: it is not to be used")
 
 
 def _limits(settings: Settings) -> Limits:
@@ -300,13 +335,12 @@ def _parameters(plugin: object) -> tuple[str, ...]:
 
 
 def _place(source: Path, final: Path) -> None:
-    """Flush, rename, flush the folder: the file is whole and on the disk, or not there."""
-    if source.stat().st_dev != final.parent.stat().st_dev:  # scratch in memory, or the data folder on another machine
-        # a name of its own: a worker that lost its lease may still be writing the same result
-        source = Path(shutil.copyfile(source, final.with_suffix(f".{secrets.token_hex(8)}.part")))
-    with source.open("rb") as file:
+    """Copy, flush, rename, flush the folder: the file is whole and on the disk, or not there."""
+    partial = final.with_suffix(final.suffix + ".part")
+    shutil.copyfile(source, partial)
+    with partial.open("rb") as file:
         os.fsync(file.fileno())
-    source.replace(final)
+    partial.replace(final)
     folder = os.open(final.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

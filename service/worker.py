@@ -6,17 +6,20 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from service.analyse.child import ChildFailed
-from service.errors import NmusError, Unanalysable
+from service.errors import NmusError, Unanalysable, Unreachable
 from service.ledger import Job, LeaseLost, Ledger, LedgerUnavailable, Outcome
 from service.ledger.changes import Changes
 from service.logs import bound, event
+from service.patient.guard import HeldBack
 
 _LOG = logging.getLogger(__name__)
 _RETRY_S = (5.0, 60.0, 600.0)
 """Waits after an attempt that failed in an unforeseen way: the first may be chance, the third is not."""
+_AWAY_S = (60.0, 900.0)
+"""First and longest wait for an archive that must be asked whose study it is."""
 
 Clock = Callable[[], float]
 Analyse = Callable[[Job, Callable[[], bool]], Outcome]
@@ -70,6 +73,14 @@ class Worker:
         try:
             self._finish(job, self.analyse(job, lease.wanted))
             event(_LOG, logging.INFO, "analysis done", seconds=round(time.monotonic() - begun, 3))
+        except HeldBack as error:
+            self._hold_back(job, error)
+        except LedgerUnavailable as error:
+            # The lease runs out by itself; nothing can be written just now.
+            event(_LOG, logging.ERROR, "ledger unavailable", reason=str(error))
+        except Unreachable as error:
+            # somebody must be asked first who is away: that is no fault of the study
+            self._fail(job, str(error), self.clock() + min(_AWAY_S[0] * job.attempt, _AWAY_S[1]))
         except (Unanalysable, ChildFailed) as error:
             if isinstance(error, ChildFailed) and error.kind == "cancelled":
                 self._give_back()
@@ -77,9 +88,6 @@ class Worker:
                 self._fail(job, str(error), None)
         except LeaseLost:
             event(_LOG, logging.WARNING, "analysis taken over by another worker")
-        except LedgerUnavailable as error:
-            # The lease runs out by itself; nothing can be written just now.
-            event(_LOG, logging.ERROR, "ledger unavailable", reason=str(error))
         except Exception as error:  # noqa: BLE001
             # The one broad handler of the loop: an unforeseen failure of one job must not hold up all others.
             _LOG.exception("analysis failed")
@@ -87,6 +95,13 @@ class Worker:
 
     def _finish(self, job: Job, outcome: Outcome) -> None:
         self.ledger.finish(job, outcome, self.clock())
+
+    def _hold_back(self, job: Job, error: HeldBack) -> None:
+        event(_LOG, logging.WARNING, "study held back", reason=str(error), remedy=error.quarantine.remedy)
+        try:
+            self.ledger.hold_back(job, replace(error.quarantine, since=self.clock()), self.clock())
+        except (LeaseLost, LedgerUnavailable) as lost:
+            event(_LOG, logging.WARNING, "quarantine not recorded", reason=str(lost))
 
     def _fail(self, job: Job, reason: str, retry_at: float | None) -> None:
         event(_LOG, logging.ERROR, "analysis failed", reason=reason, state="queued" if retry_at else "failed")

@@ -23,12 +23,6 @@ class Service(_Section):
     """Archive, spool and ledger; must be a local disk. Relative to the folder of the settings file."""
     database: str = ""
     """SQLAlchemy address of the ledger. Empty: SQLite in the data folder, which needs no server and no upkeep."""
-    local_folder: Path | None = None
-    """Scratch space of this machine; in the data folder when left out. For a data folder that machines share."""
-    machine: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,40}$")
-    """What this machine is called in the ledger; its host name when empty. Containers give theirs anew each time."""
-    roles: tuple[Literal["listener", "timers", "worker", "sender"], ...] = ()
-    """Which processes run here; empty: all. Several machines share the rest between them."""
     tick_seconds: float = Field(default=0.5, gt=0, le=60)
     """How often settle, claim and send look for work; half a second is not felt and costs under 1 % of a core."""
     lease_seconds: float = Field(default=30, ge=2, le=3600)

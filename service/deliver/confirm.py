@@ -17,7 +17,7 @@ import httpx
 from pynetdicom.presentation import build_context
 
 from service import logs
-from service.config import Destination, Settings
+from service.config import Destination, Settings, Tls
 from service.deliver.stow import bearer, client
 from service.errors import Unreachable
 from service.ledger import Confirmation, Ledger
@@ -90,11 +90,12 @@ class CommitmentAsker:
         destination: Destination,
         own_title: str,
         *,
+        tls: Tls | None = None,
         clock: Callable[[], float] = time.time,
         wait_s: float = _SAME_ASSOCIATION_S,
     ) -> None:
         self._ledger = ledger
-        self._remote = remote_of(destination, own_title)
+        self._remote = remote_of(destination, own_title, tls)
         self._clock = clock
         self._wait_s = wait_s
 
@@ -125,8 +126,8 @@ class CommitmentAsker:
 class FindAsker:
     """C-FIND at IMAGE level, one question for each series."""
 
-    def __init__(self, destination: Destination, own_title: str) -> None:
-        self._remote = remote_of(destination, own_title)
+    def __init__(self, destination: Destination, own_title: str, tls: Tls | None = None) -> None:
+        self._remote = remote_of(destination, own_title, tls)
 
     def ask(self, rows: Sequence[Confirmation]) -> dict[str, Told]:
         """Look each series up."""
@@ -187,13 +188,13 @@ def asker_for(destination: Destination, settings: Settings, ledger: Ledger) -> A
     own = settings.listener.ae_title
     match destination.confirm:
         case "commitment":
-            return CommitmentAsker(ledger, destination, own)
+            return CommitmentAsker(ledger, destination, own, tls=settings.tls)
         case "qido":
             return QidoAsker(destination)
         case "find" if destination.orthanc is not None:
             return OrthancAsker(destination, settings.service.data_folder)
         case "find":
-            return FindAsker(destination, own)
+            return FindAsker(destination, own, settings.tls)
     return None
 
 

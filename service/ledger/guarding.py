@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
@@ -62,6 +63,19 @@ class Guarding(Database):
         )
         with self.reading() as connection:
             return tuple(Identity(*row) for row in connection.execute(query))
+
+    def corrected_identity(self, study_instance_uid: str) -> str:
+        """Digest of whom the study names now, if its objects named somebody else when they first came; else empty."""
+        columns = [IDENTITY.c.patient_id, IDENTITY.c.patient_name, IDENTITY.c.birth_date, IDENTITY.c.accession]
+        mine = INSTANCE.c.study_instance_uid == study_instance_uid
+        order = (INSTANCE.c.received_at, INSTANCE.c.sop_instance_uid)
+        first = select(*columns).join(INSTANCE, _SAME_OBJECT).where(mine).order_by(*order).limit(1)
+        with self.reading() as connection:
+            was = connection.execute(first).first()
+            now = connection.execute(first.where(INSTANCE.c.conflict.is_(False))).first()
+        if was is None or now is None or tuple(was) == tuple(now):
+            return ""
+        return hashlib.sha256("|".join(now).encode()).hexdigest()
 
     def studies_of(self, key: str) -> tuple[str, ...]:
         """Studies of which an object has this digest as accession number or patient ID, latest reception first."""

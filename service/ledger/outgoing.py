@@ -172,6 +172,11 @@ class Outbox(Database):
         with self.reading() as connection:
             return _outgoing(connection, condition)
 
+    def outgoing_of(self, study_instance_uid: str) -> tuple[Outgoing, ...]:
+        """Rows of one study's results."""
+        with self.reading() as connection:
+            return _outgoing(connection, RESULT.c.study_instance_uid == study_instance_uid)
+
     def circuit(self, destination: str) -> Circuit:
         """Whether a destination is worth trying."""
         with self.reading() as connection:

@@ -37,7 +37,6 @@ class Receiving(Database):
         return self.write_together(lambda connection: self._keep(connection, instance))
 
     def _keep(self, connection: Connection, instance: Instance) -> Kept:
-        self.one_at_a_time(connection, f"instance {instance.sop_instance_uid}")
         known = self._digests(connection, {"uid": instance.sop_instance_uid}).scalars().all()
         if instance.sha256 in known:
             return Kept.DUPLICATE

@@ -12,8 +12,9 @@ from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
-from service.config import Archive, Destination, Scanner
+from service.config import Archive, Destination, Scanner, Tls
 from service.errors import Unreachable
+from service.tls import Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +27,22 @@ class Remote:
     port: int
     calling_ae_title: str
     timeout_seconds: float
+    tls: Client | None = None
+    """How it is spoken to with encryption."""
 
 
-def remote_of(peer: Archive | Destination | Scanner, own_title: str) -> Remote:
-    """The peer of a section of the settings; ``own_title`` where that names no other for us."""
+def remote_of(peer: Archive | Destination | Scanner, own_title: str, tls: Tls | None = None) -> Remote:
+    """The peer of a section of the settings; ``own_title`` where that names no other for us.
+
+    Parameters
+    ----------
+    tls:
+        Our certificates, for a destination that is spoken to with encryption.
+    """
     calling = getattr(peer, "calling_ae_title", None) or own_title
     name = str(getattr(peer, "name", peer.ae_title))
-    return Remote(name, peer.ae_title or "", peer.host or "", peer.port or 0, calling, peer.timeout_seconds)
+    secure = Client(peer, tls or Tls()) if isinstance(peer, Destination) and peer.tls else None
+    return Remote(name, peer.ae_title or "", peer.host or "", peer.port or 0, calling, peer.timeout_seconds, secure)
 
 
 @contextlib.contextmanager
@@ -61,6 +71,7 @@ def association(
         contexts=list(contexts),
         ae_title=remote.ae_title,
         ext_neg=list(roles),
+        tls_args=None if remote.tls is None else (remote.tls.context, remote.tls.server_name),
         evt_handlers=list(handlers),
     )
     if not made.is_established:
@@ -68,6 +79,8 @@ def association(
         if made.is_rejected:
             answer = made.acceptor.primitive
             told = f"rejected: {answer.result_str}, {answer.reason_str}"
+        elif remote.tls is not None and remote.tls.trouble:
+            told = f"TLS handshake failed ({remote.tls.trouble})"
         raise Unreachable(f"{remote.name}: no association with {remote.host}:{remote.port}; {told}")
     try:
         yield made

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 from service import logs
 from service.errors import Refused
@@ -47,6 +48,11 @@ class Intake:
         self._free: tuple[float, float] = (-_FREE_FOR_SECONDS, 0.0)
         self._counts: Counter[str] = Counter()
         self._counts_lock = threading.Lock()
+
+    @property
+    def data_folder(self) -> Path:
+        """Where the archive lies."""
+        return self._archive.data_folder
 
     @property
     def counters(self) -> dict[str, float]:

@@ -24,6 +24,7 @@ from service.ledger import Kept, Ledger
 from service.receive.archive import Incoming
 from service.receive.identity import OUT_OF_RESOURCES
 from service.receive.intake import Intake
+from service.receive.orthanc_numbers import names_another
 from service.receive.part10 import ArrivingFile
 
 _LOGGER = logging.getLogger(__name__)
@@ -117,6 +118,33 @@ class OrthancFeed:
             if page.get("Done", True):
                 return new
 
+    @property
+    def name(self) -> str:
+        """As the settings call it."""
+        return self._source.name
+
+    def compare(self, since: float, *, fetch: bool) -> tuple[int, list[str], int]:
+        """What it has taken in since a moment and we lack: how many looked at, their UIDs, how many fetched.
+
+        Only ultrasound: nobody expects the rest of a hospital here.
+
+        Raises
+        ------
+        Unreachable
+            Orthanc does not answer.
+        """
+        looked, fetched, lacking = 0, 0, []
+        for number in self._changed_since(since):
+            asked = self._told(lambda number=number: self._client.get_instances_id_simplified_tags(number))  # type: ignore[misc]
+            if asked.get("Modality") != "US":
+                continue
+            looked += 1
+            uid = str(asked.get("SOPInstanceUID", "")).strip("\0 ")
+            if not self._ledger.has_instance(uid):
+                lacking.append(uid)
+                fetched += self._pull(number) if fetch else 0
+        return looked, lacking, fetched
+
     def _advance(self, sequence: int) -> None:
         self._ledger.advance(self._cursor, sequence)
         self._ledger.advance(self._polled, max(1, int(self._clock())))
@@ -153,7 +181,8 @@ class OrthancFeed:
         except httpx.HTTPError:
             logs.event(_LOGGER, logging.INFO, "instance is gone from orthanc", source=self._source.name)
             return 0
-        if self._ledger.has_instance(str(tags.get("SOPInstanceUID", "")).strip("\0 ")):
+        uid = str(tags.get("SOPInstanceUID", "")).strip("\0 ")
+        if self._ledger.has_instance(uid) and not names_another(self._intake.data_folder, self._ledger, uid, number):
             return 0
         incoming: Incoming | None = None
         try:

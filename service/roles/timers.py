@@ -15,15 +15,19 @@ from starlette.routing import Route
 
 from reference_store.reminders import reminders
 from reference_store.store import Store
-from service.app import ROLES, App
+from service.app import ROLES, App, secret_of
 from service.certificates import certificates
 from service.config import OrthancSource, Settings
 from service.logs import event
+from service.patient.keys import Keys
+from service.patient.reading import identify
+from service.patient.versions import corrections
 from service.receive.folder import FolderFeed
 from service.receive.intake import Intake
 from service.receive.orthanc import OrthancFeed
 from service.receive.settle import settle
 from service.receive.stow import StowService, stow_credentials
+from service.reconcile import Reconciler
 from service.roles.common import BEAT_S, Beat, guarded
 from service.web.opening import access_of, host_names, pages_tls, place_of
 from service.web.pages import application
@@ -32,6 +36,12 @@ from service.web.server import WebServer
 _LOG = logging.getLogger(__name__)
 SWEEP_S = 3600.0
 """How often the spool is cleared of what broken associations left."""
+RECONCILE_S = 60.0
+"""How often it is looked whether a comparison is due."""
+IDENTIFY_S = 2.0
+"""How soon a study can be found by its accession number."""
+CORRECT_S = 30.0
+"""How soon copies under known UIDs are looked at; a corrected patient makes an amended report a little later."""
 REMIND_S = 86_400.0
 """Phantom images are due by the week; once a day is often enough to say so."""
 
@@ -49,12 +59,18 @@ def run(app: App, stop: threading.Event) -> None:
 
     every(settings.service.tick_seconds, "settle", lambda: settle(app.ledger, settings.settle, time.time()))
     every(SWEEP_S, "sweep", app.archive.sweep)
+    keys = Keys(secret_of(app.data_folder))
+    every(IDENTIFY_S, "identify", lambda: identify(app.ledger, app.data_folder, keys, app.ledger.unidentified()))
+    every(CORRECT_S, "identity corrections", lambda: corrections(app.ledger, app.data_folder, keys, time.time()))
+    guarded(lambda: identify(app.ledger, app.data_folder, keys, app.ledger.unidentified_anywhere()), "identify")
     intake = Intake(app.ledger, app.archive, settings.listener.refuse_free_mb)
     beat = Beat(app, "timers", lambda: intake.counters)
     every(BEAT_S, "beat", beat.now)
     feeds = [_Polled(_feed(app, source, intake)) for source in settings.orthanc]
     for source, feed in zip(settings.orthanc, feeds, strict=True):
         every(source.poll_seconds, f"orthanc {source.name}", feed.tick)
+    reconciler = Reconciler(app.ledger, settings, [feed.source for feed in feeds])
+    every(RECONCILE_S, "reconciliation", reconciler.due)
     if settings.references.folder is not None:
         every(REMIND_S, "reminders", lambda: remind(settings.references.folder, datetime.now(UTC).date()))
         guarded(lambda: remind(settings.references.folder, datetime.now(UTC).date()), "reminders")
@@ -131,7 +147,7 @@ def _web(app: App, intake: Intake) -> WebServer:
         app.ledger,
         app.data_folder,
         refuse_free_mb=settings.listener.refuse_free_mb,
-        processes=tuple(app.process_name(role.name) for role in ROLES.values() if role.here(settings)),
+        processes=tuple(role.name for role in ROLES.values() if role.wanted(settings)),
         clock=time.time,
         more=_stow(app, intake),
         watched=lambda: certificates(app.settings),
