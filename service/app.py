@@ -14,8 +14,10 @@ line and started again.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import secrets
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from reference_store.comparison import References
+from service import logs
 from service.config import Settings
 from service.errors import Misconfigured
 from service.ledger import Ledger, open_ledger
@@ -31,6 +34,9 @@ from service.receive.archive import Archive
 
 if TYPE_CHECKING:
     from service.analyse.registry import Registry
+
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,45 @@ class Role:
     name: str
     wanted: Callable[[Settings], bool] = lambda _settings: True
     niceness: int = 0
+    does_without: tuple[str, ...] = ()
+    """Libraries that the ones it needs would load if they found them."""
+    sections: tuple[str, ...] = ()
+    """Sections of the settings that it uses: when one of them changes it begins anew, or adopts them."""
+    adopts: bool = False
+    """Takes fresh settings over without beginning anew: open associations go on."""
+
+
+class Orders(threading.Event):
+    """What a process is told from outside: to end (this event itself), and which settings hold from now on."""
+
+    def __init__(self, settings: Settings, sections: tuple[str, ...] = ()) -> None:
+        super().__init__()
+        self.turn = threading.Event()
+        """Set when the process is to end, or to begin anew with other settings."""
+        self._settings = settings
+        self._sections = sections
+        self._fresh: Settings | None = None
+        self._lock = threading.Lock()
+
+    def set(self) -> None:
+        """End."""
+        super().set()
+        self.turn.set()
+
+    def give(self, settings: Settings) -> None:
+        """Other settings; nothing happens unless they concern this process."""
+        with self._lock:
+            concerned = any(getattr(settings, one) != getattr(self._settings, one) for one in self._sections)
+            self._settings = settings
+            if concerned:
+                self._fresh = settings
+                self.turn.set()
+
+    def take(self) -> Settings | None:
+        """The settings that came since the last time, if any did."""
+        with self._lock:
+            fresh, self._fresh = self._fresh, None
+            return fresh
 
 
 def registry_of(settings: Settings) -> Registry:
@@ -105,13 +150,36 @@ def secret_of(data_folder: Path) -> bytes:
     return path.read_bytes()
 
 
+_PICTURE_LIBRARIES = ("numpy", "gdcm", "PIL", "openjpeg", "libjpeg", "pylibjpeg", "jpeg_ls", "requests", "tqdm")
+"""What pydicom looks for to decode pictures and to fetch examples: 40 MB and a third of the listener's start, and
+decoders written in C have no place in a process that strangers can reach."""
+_WAYS_IN = ("listener", "orthanc", "folder", "stow")
+_ANALYSIS = ("analysis", "report", "mapping", "identity", "reconcile")
+
 ROLES = {
     role.name: role
     for role in (
-        Role("listener", lambda settings: settings.listener.enabled),
-        Role("timers"),
-        Role("worker", niceness=5),
-        Role("sender", lambda settings: bool(settings.destination or settings.scanner)),
+        Role(
+            "listener",
+            lambda settings: settings.listener.enabled,
+            does_without=_PICTURE_LIBRARIES,
+            sections=("listener", "scanner", "logs"),
+            adopts=True,
+        ),
+        Role(
+            "timers",
+            sections=(*_WAYS_IN, "service", "settle", "references", "web", "destination", "scanner", "logs"),
+        ),
+        Role(
+            "worker",
+            niceness=5,
+            sections=(*_ANALYSIS, "service", "references", "destination", "archive", "logs"),
+        ),
+        Role(
+            "sender",
+            lambda settings: bool(settings.destination or settings.scanner),
+            sections=("service", "listener", "destination", "archive", "scanner", "logs"),
+        ),
     )
 }
 
@@ -144,12 +212,36 @@ def check(settings: Settings) -> None:
         raise Misconfigured(f"service.data_folder = {app.data_folder}: {error.strerror}") from error
 
 
-def run_role(name: str, settings: Settings, stop: threading.Event) -> None:
-    """Be one process until ``stop`` is set."""
-    role, app = ROLES[name], App(settings)
+def run_role(name: str, settings: Settings, orders: Orders) -> None:
+    """Be one process until told to end; with other settings it begins anew.
+
+    Raises
+    ------
+    Misconfigured
+        At the start. Later settings that turn out to be wrong are told in the log, and the earlier ones hold.
+    """
+    role = ROLES[name]
     if role.niceness:
         os.nice(role.niceness)
-    try:
-        importlib.import_module(f"service.roles.{name}").run(app, stop)
-    finally:
-        app.ledger.close()
+    for library in role.does_without:
+        sys.modules.setdefault(library, None)  # type: ignore[arg-type]  # Python's way to say that there is none
+    run = importlib.import_module(f"service.roles.{name}").run
+    good: Settings | None = None
+    while not orders.is_set():
+        app = App(settings)
+        try:
+            run(app, orders if role.adopts else orders.turn)
+        except Misconfigured as error:
+            if good is None:
+                raise
+            logs.event(_LOG, logging.ERROR, "settings not taken over", reason=str(error), role=name)
+            settings = good
+            continue
+        finally:
+            app.ledger.close()
+        good = settings
+        if not orders.is_set():
+            orders.turn.clear()
+            settings = orders.take() or settings
+            logs.set_up(settings.logs.level, settings.logs.file)
+            logs.event(_LOG, logging.INFO, "settings taken over", role=name)

@@ -106,6 +106,12 @@ def call(
         return cast(T, _value(result, process.exitcode))
 
 
+def warm_up() -> None:
+    """Start the fork server now, beside whatever the caller does: it imports what the first child would wait for."""
+    _context()
+    multiprocessing.forkserver.ensure_running()
+
+
 def _context() -> multiprocessing.context.ForkServerContext:
     with _STARTING:
         # The fork server's socket lies in multiprocessing's own folder, and a socket's path has 107 bytes at most: the

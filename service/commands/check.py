@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from service.analyse.registry import Registry
-from service.app import registry_of
+from service.app import references_of, registry_of
 from service.certificates import check_certificates
 from service.commands.shared import add_json, add_settings, say, say_json, settings_of
 from service.config import Listener, Settings, Web
@@ -28,6 +28,7 @@ def run(args: argparse.Namespace) -> int:
     settings = settings_of(args)
     check_access(settings, time.time())
     registry = registry_of(settings)
+    references_of(settings)
     if args.json:
         say_json(_facts(settings, registry))
         return 0

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from sqlalchemy import Connection, bindparam, func, literal_column, select, union_all, update
 
-from service.ledger.database import Database, Prepared
+from service.ledger.database import Database, Prepared, Transaction
 from service.ledger.tables import CURSOR, EVENT, INSTANCE, JOB, RESULT, STUDY
 from service.ledger.values import Instance, JobState, Kept, OpenStudy
 
@@ -36,18 +36,27 @@ class Receiving(Database):
         """
         return self.write_together(lambda connection: self._keep(connection, instance))
 
-    def _keep(self, connection: Connection, instance: Instance) -> Kept:
-        known = self._digests(connection, {"uid": instance.sop_instance_uid}).scalars().all()
+    def _keep(self, transaction: Transaction, instance: Instance) -> Kept:
+        known = [row[0] for row in self._digests(transaction, {"uid": instance.sop_instance_uid}).fetchall()]
         if instance.sha256 in known:
             return Kept.DUPLICATE
         if _RESULT_MARK in known:
             return Kept.OWN
         row = {name: getattr(instance, name) for name in _INSTANCE_FIELDS}
-        self._insert(connection, {**row, "conflict": bool(known), "generation": None})
+        self._insert(transaction, {**row, "conflict": bool(known), "generation": None})
         if known:
-            self._note(connection, instance, "conflict", "same UID as an earlier object, other bytes")
+            self._note(
+                transaction,
+                {
+                    "at": instance.received_at,
+                    "kind": "conflict",
+                    "study_instance_uid": instance.study_instance_uid,
+                    "sop_instance_uid": instance.sop_instance_uid,
+                    "detail": "same UID as an earlier object, other bytes",
+                },
+            )
             return Kept.CONFLICT
-        self._open(connection, {"uid": instance.study_instance_uid, "at": instance.received_at})
+        self._open(transaction, {"uid": instance.study_instance_uid, "at": instance.received_at})
         return Kept.NEW
 
     @cached_property
@@ -74,18 +83,9 @@ class Receiving(Database):
             )
         )
 
-    @staticmethod
-    def _note(connection: Connection, instance: Instance, kind: str, detail: str) -> None:
-        connection.execute(
-            EVENT.insert(),
-            {
-                "at": instance.received_at,
-                "kind": kind,
-                "study_instance_uid": instance.study_instance_uid,
-                "sop_instance_uid": instance.sop_instance_uid,
-                "detail": detail,
-            },
-        )
+    @cached_property
+    def _note(self) -> Prepared:
+        return self.prepared(EVENT.insert(), ("at", "kind", "study_instance_uid", "sop_instance_uid", "detail"))
 
     def has_instance(self, sop_instance_uid: str) -> bool:
         """Whether an object with this UID is stored, or is a result of ours."""

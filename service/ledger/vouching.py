@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Row, func, select, update
 
-from service.ledger.database import Database
+from service.ledger.database import Database, Prepared
 from service.ledger.proof_values import Association, CommitmentRequest, Reconciliation, RequestState
 from service.ledger.tables import EVENT, INSTANCE
 from service.ledger.tables_proof import ASSOCIATION, COMMITMENT_REQUEST, RECONCILIATION
@@ -109,7 +110,11 @@ class Vouching(Database):
     def associated(self, association: Association) -> None:
         """Note an association that has ended."""
         row = {name: getattr(association, name) for name in Association.__dataclass_fields__}
-        self.write_together(lambda connection: _add(connection, row))
+        self.write_together(lambda transaction: self._insert_association(transaction, row))
+
+    @cached_property
+    def _insert_association(self) -> Prepared:
+        return self.prepared(ASSOCIATION.insert(), tuple(Association.__dataclass_fields__))
 
     def associations(self, limit: int = 100) -> tuple[Association, ...]:
         """The latest associations, newest first."""
@@ -142,10 +147,6 @@ class Vouching(Database):
         query = select(INSTANCE.c.study_instance_uid).where(INSTANCE.c.received_at >= since).distinct()
         with self.reading() as connection:
             return tuple(connection.execute(query.order_by(INSTANCE.c.study_instance_uid)).scalars())
-
-
-def _add(connection: Connection, row: dict[str, Any]) -> None:
-    connection.execute(ASSOCIATION.insert(), row)
 
 
 def _request(row: Row[Any, Any]) -> CommitmentRequest:

@@ -12,20 +12,20 @@ import hashlib
 import itertools
 import os
 import shutil
-import struct
 import threading
 import time
 from pathlib import Path
 
 from service import crash
-from service.receive.identity import HEAD_BYTES
+from service.receive.file_header import file_header
 
-_IMPLEMENTATION_CLASS_UID = "2.25.140278067959985864833860542172224127662"
-"""Identifies nmus as the writer of a file's header (PS3.10 section 7.1)."""
+HEAD_BYTES = 1 << 17
+"""How much of a data set is looked at: identifiers stand in groups 0008 and 0020, before any picture."""
 _FLUSH_EVERY = 32 << 20
 _FOLLOW_FROM = 4 << 20
 """From this length on the digest has a thread of its own; a still is digested sooner than a thread starts."""
-_CHUNK = 1 << 18
+_CHUNK = 1 << 20
+"""What the digest's thread takes at a time: each hand-over costs two changes of thread."""
 _NUMBER = itertools.count()
 
 
@@ -42,7 +42,7 @@ class Archive:
         if not (self.folder / "ff").is_dir():
             for number in range(256):
                 (self.folder / f"{number:02x}").mkdir(exist_ok=True, mode=0o700)
-            _flush_folder(self.folder)
+            flush_folder(self.folder)
 
     def incoming(self, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, source: str) -> Incoming:
         """Begin a file in the spool, with its header (PS3.10) written."""
@@ -68,7 +68,7 @@ class Archive:
         except OSError:
             incoming.discard()
             raise
-        _flush_folder(folder)
+        flush_folder(folder)
         crash.point("before_row")
         return str(final.relative_to(self.data_folder))
 
@@ -77,6 +77,16 @@ class Archive:
         name = self.quarantine / f"{int(time.time())}-{incoming.sha256[:16]}"
         incoming.close()
         incoming.path.replace(name.with_suffix(".dcm"))
+        name.with_suffix(".txt").write_text(reason + "\n", encoding="utf-8")
+
+    def set_aside_archived(self, path: Path, inode: int, reason: str) -> None:
+        """Keep a torn file of the archive beside its reason, unless it has been received anew meanwhile."""
+        name = self.quarantine / f"{int(time.time())}-{path.stem[:16]}"
+        moved = name.with_suffix(".dcm")
+        path.replace(moved)
+        if moved.stat().st_ino != inode:
+            moved.replace(path)
+            return
         name.with_suffix(".txt").write_text(reason + "\n", encoding="utf-8")
 
     def sweep(self, older_than_seconds: float = 3600) -> int:
@@ -239,30 +249,8 @@ class _Follower:
             return not self._ended
 
 
-def file_header(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, source: str) -> bytes:
-    """Preamble, prefix and File Meta Information (PS3.10 section 7.1), written without any peer's bytes but UIDs."""
-    elements = b"".join(
-        (
-            struct.pack("<HH2sHI", 2, 1, b"OB", 0, 2) + b"\0\1",
-            _text(0x0002, b"UI", sop_class_uid),
-            _text(0x0003, b"UI", sop_instance_uid),
-            _text(0x0010, b"UI", transfer_syntax_uid),
-            _text(0x0012, b"UI", _IMPLEMENTATION_CLASS_UID),
-            _text(0x0013, b"SH", "NMUS"),
-            _text(0x0016, b"AE", source[:16]) if source else b"",
-        )
-    )
-    return b"\0" * 128 + b"DICM" + struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(elements)) + elements
-
-
-def _text(element: int, vr: bytes, value: str) -> bytes:
-    raw = value.encode("ascii", "replace")
-    if len(raw) % 2:
-        raw += b"\0" if vr == b"UI" else b" "
-    return struct.pack("<HH2sH", 2, element, vr, len(raw)) + raw
-
-
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Bring a folder's names to the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +42,11 @@ class Commitment:
     """
 
     def __init__(
-        self, ledger: Ledger, data_folder: Path, titles: tuple[str, ...], clock: Callable[[], float] = time.time
+        self, ledger: Ledger, data_folder: Path, titles: Collection[str], clock: Callable[[], float] = time.time
     ) -> None:
         self._ledger = ledger
         self._data_folder = data_folder
-        self._titles = frozenset(titles)
+        self.titles = titles
         self._clock = clock
         self.answers = CommitmentAnswers(ledger, clock)
 
@@ -81,7 +81,7 @@ class Commitment:
             logs.event(_LOGGER, logging.ERROR, "commitment request not recorded", reason=str(error))
             return RESOURCE_LIMITATION, None
         logs.event(_LOGGER, logging.INFO, "commitment requested", calling_ae_title=calling, count=len(objects))
-        if calling not in self._titles and isinstance(event.assoc, CommittingAssociation):
+        if calling not in self.titles and isinstance(event.assoc, CommittingAssociation):
             event.assoc.afterwards.append(lambda: self._answer_here(event.assoc, number))
         return SUCCESS, None
 

@@ -8,7 +8,9 @@ Sources: PS3.8 section 9.3.5 (P-DATA-TF), annex E (fragmentation); PS3.7 section
 
 from __future__ import annotations
 
+import contextlib
 import select
+import socket
 import ssl
 import struct
 import time
@@ -25,6 +27,7 @@ from service.receive.pynetdicom_guards import MAXIMUM_PDU_BYTES, GuardedSocket, 
 
 _BUFFER_BYTES = 1 << 18
 _P_DATA_TF = 0x04
+_TIMEVAL = struct.Struct("@ll")
 _PDU = struct.Struct(">BxI")
 _ITEM = struct.Struct(">IBB")
 _COMMAND, _LAST = 0x01, 0x02
@@ -121,6 +124,7 @@ class DataPhase:
         poll.register(self._connection, select.POLLIN)
         poll.register(self._dul.bell, select.POLLIN)
         bell = self._dul.bell.fileno()
+        self._limit_waiting(self._timeout)
         try:
             while True:
                 if self._start == self._end and not self._decrypted():
@@ -131,19 +135,33 @@ class DataPhase:
                         return True
                 if not self._pdu():
                     return True
-        except TimeoutError as error:
-            raise Malformed from error
+        except (BlockingIOError, TimeoutError) as error:
+            raise Malformed from error  # the system's way, and TLS's, to say that a wait reached its limit
         except (Closed, OSError):
             return True
         finally:
             if self._incoming is not None:
                 self._incoming.discard()
-            self._connection.settimeout(None)
+            self._limit_waiting(0)
             self._guarded.give_back(bytes(self._view[self._start : self._end]))
 
     def _decrypted(self) -> bool:
         """Whether TLS holds bytes that ``poll`` does not see: those of a record that was read in part."""
         return isinstance(self._connection, ssl.SSLSocket) and self._connection.pending() > 0
+
+    def _limit_waiting(self, seconds: float) -> None:
+        """Have the system end a wait on the connection after so long; 0 is never.
+
+        Python's own time limit asks the system twice more for every read; under TLS there is no other.
+        """
+        if isinstance(self._connection, ssl.SSLSocket):
+            self._connection.settimeout(seconds or None)
+            return
+        limit = _TIMEVAL.pack(int(seconds), int(seconds % 1 * 1e6))
+        with contextlib.suppress(OSError):  # closed meanwhile
+            self._connection.settimeout(None)
+            self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+            self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
     def _pdu(self) -> bool:
         """Read one PDU; ``False`` if it is not data, which is left unread."""
@@ -182,10 +200,8 @@ class DataPhase:
     def _fill(self) -> None:
         if self._start == self._end:
             self._start = self._end = 0
-        left = self._deadline - time.monotonic()
-        if left <= 0:
+        if time.monotonic() > self._deadline:
             raise Malformed  # a peer that drips bytes
-        self._connection.settimeout(left)
         count = self._connection.recv_into(self._view[self._end :])
         if count == 0:
             raise Closed
@@ -266,7 +282,6 @@ class DataPhase:
         if incoming is not None:
             answer = self._taker.end(self._association, request, incoming)
         status, comment = answer or (0xC000, "")
-        self._connection.settimeout(self._timeout)
         self._connection.sendall(store_response(request, context_id, status, comment))
 
     def _pass_on(self, context_id: int, fragment: bytes) -> None:
@@ -277,5 +292,4 @@ class DataPhase:
         number, message = self._association.dimse.get_msg(block=False)
         self._passing_on = self._association.dimse.message is not None
         if message is not None and not isinstance(message, C_STORE):
-            self._connection.settimeout(self._timeout)
             self._association._serve_request(message, number)

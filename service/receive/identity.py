@@ -15,14 +15,13 @@ from pydicom.tag import BaseTag, Tag
 
 from service.config import UID_PATTERN
 from service.errors import Refused
+from service.receive.archive import HEAD_BYTES
 
 CANNOT_UNDERSTAND = 0xC000
 DOES_NOT_MATCH = 0xA900
 """Data Set does not match SOP Class (PS3.4 table B.2-1)."""
 OUT_OF_RESOURCES = 0xA700
 
-HEAD_BYTES = 1 << 17
-"""How much of the data set is looked at: identifiers stand in groups 0008 and 0020, before any picture."""
 _IMPLICIT = "1.2.840.10008.1.2"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"

@@ -43,7 +43,7 @@ class Intake:
     ) -> None:
         self._ledger = ledger
         self._archive = archive
-        self._refuse_free_mb = refuse_free_mb
+        self.refuse_free_mb = refuse_free_mb
         self._clock = clock
         self._free: tuple[float, float] = (-_FREE_FOR_SECONDS, 0.0)
         self._counts: Counter[str] = Counter()
@@ -67,13 +67,13 @@ class Intake:
 
     def has_room(self) -> bool:
         """Whether the disk is above its watermark; asked of the system once a second at most."""
-        if not self._refuse_free_mb:
+        if not self.refuse_free_mb:
             return True
         asked, free = self._free
         if time.monotonic() - asked > _FREE_FOR_SECONDS:
             free = self._archive.free_mb()
             self._free = (time.monotonic(), free)
-        return free >= self._refuse_free_mb
+        return free >= self.refuse_free_mb
 
     def begin(self, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, source: str) -> Incoming:
         """Open the spool for an object that was announced.

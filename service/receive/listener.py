@@ -130,13 +130,13 @@ class StorageProvider:
         self._intake = intake
         self._commitment = commitment
         self.rejections: Counter[str] = Counter()
-        self._classes = STORAGE_CLASSES | {*RETIRED_ULTRASOUND, *settings.private_sop_classes}
         _configure_pynetdicom(spool)
-        reception = Reception(intake, settings.maximum_object_mb * 1_000_000)
-        self._ae = _application_entity(settings)
-        self._plain = self._listen(reception, settings.port, None) if settings.plain else None
+        self._reception = Reception(intake, settings.maximum_object_mb * 1_000_000)
+        self._ae = AE()
+        _limit(self._ae, settings)
+        self._plain = self._listen(settings.port, None) if settings.plain else None
         secure = None if settings.tls_port is None else Server(tls or Tls())
-        self._secure = None if secure is None else self._listen(reception, settings.tls_port or 0, secure)
+        self._secure = None if secure is None else self._listen(settings.tls_port or 0, secure)
         self._servers = [one for one in (self._plain, self._secure) if one is not None]
         self._threads = [
             threading.Thread(target=one.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
@@ -169,15 +169,26 @@ class StorageProvider:
         turned_away = {f"rejected_{reason}": float(count) for reason, count in self.rejections.copy().items()}
         return {**self._intake.counters, **turned_away}
 
-    def _listen(self, reception: Reception, port: int, secure: Server | None) -> GuardedServer:
+    def adopt(self, settings: Listener) -> None:
+        """Other settings from the next association on, all but the addresses; who is connected stays so."""
+        self._settings = settings
+        _limit(self._ae, settings)
+        self._reception.maximum_object_bytes = settings.maximum_object_mb * 1_000_000
+        self._intake.refuse_free_mb = settings.refuse_free_mb
+        for server in self._servers:
+            server.ae_title = settings.ae_title
+            server.networks = settings.networks
+            server.maximum_unestablished = settings.maximum_unestablished_per_address
+
+    def _listen(self, port: int, secure: Server | None) -> GuardedServer:
         handlers = [(evt.EVT_REQUESTED, self._requested), (evt.EVT_C_ECHO, _echoed), (evt.EVT_ACCEPTED, self._accepted)]
         # for what comes after a commitment was answered on this association, when pynetdicom reads it
-        handlers.append((evt.EVT_C_STORE, reception.handle_store))
+        handlers.append((evt.EVT_C_STORE, self._reception.handle_store))
         if self._commitment is not None:
             handlers += self._commitment.handlers
         extras: dict[str, object] = {}
         if is_known_version():
-            association = type("NmusAssociation", (CommittingAssociation,), {"taker": reception})
+            association = type("NmusAssociation", (CommittingAssociation,), {"taker": self._reception})
             extras["request_handler"] = type(
                 "NmusRequestHandler", (GuardedRequestHandler,), {"association_class": association}
             )
@@ -234,7 +245,8 @@ class StorageProvider:
             return
         # after the arrival of a valid request the acceptance limit counts, no longer that for strangers
         proposed = {str(context.abstract_syntax) for context in proposal.presentation_context_definition_list}
-        association.acceptor._contexts = [_context(uid) for uid in proposed & (self._classes | {Verification})]
+        taken = STORAGE_CLASSES | {*RETIRED_ULTRASOUND, *self._settings.private_sop_classes, Verification}
+        association.acceptor._contexts = [_context(uid) for uid in proposed & taken]
         if self._commitment is not None and PUSH_MODEL in proposed:
             association.acceptor._contexts.append(self._commitment.context())
         association.dul.socket.deadline_seconds = self._settings.network_timeout_seconds
@@ -291,14 +303,14 @@ def _context(uid: str) -> PresentationContext:
     return build_context(UID(uid), None if uid == Verification else list(TRANSFER_SYNTAXES))
 
 
-def _application_entity(settings: Listener) -> AE:
-    ae = AE(ae_title=settings.ae_title)
+def _limit(ae: AE, settings: Listener) -> None:
+    """Set what is asked of the entity for each association."""
+    ae.ae_title = settings.ae_title
     ae.maximum_associations = settings.maximum_associations
     ae.maximum_pdu_size = settings.maximum_pdu_bytes
     ae.network_timeout = settings.network_timeout_seconds
     ae.acse_timeout = settings.acse_timeout_seconds
     ae.dimse_timeout = settings.network_timeout_seconds
-    return ae
 
 
 def _configure_pynetdicom(spool: Path) -> None:

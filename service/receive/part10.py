@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from service.errors import Refused
 from service.receive.archive import Incoming
+from service.receive.file_header import header_values
 from service.receive.identity import CANNOT_UNDERSTAND, OUT_OF_RESOURCES
 from service.receive.intake import Intake
 
@@ -90,7 +91,7 @@ class ArrivingFile:
             raise Refused("file is no DICOM file", CANNOT_UNDERSTAND)
         if len(head) < end:
             return None
-        values = _header_values(bytes(head[_FIXED:end]))
+        values = header_values(bytes(head[_FIXED:end]))
         self.announced = (values.get(2, ""), values.get(3, ""))
         incoming = self._intake.begin(*self.announced, values.get(0x10, ""), self._source)
         try:
@@ -100,17 +101,3 @@ class ArrivingFile:
             raise
         self._head = bytearray()
         return incoming
-
-
-def _header_values(elements: bytes) -> dict[int, str]:
-    """File Meta Information (PS3.10 section 7.1): element number to text, for what is text."""
-    values: dict[int, str] = {}
-    offset = 0
-    while offset + 8 <= len(elements):
-        element = int.from_bytes(elements[offset + 2 : offset + 4], "little")
-        long = elements[offset + 4 : offset + 6] in {b"OB", b"OW", b"UN", b"SQ", b"UT"}
-        start = offset + (12 if long else 8)
-        length = int.from_bytes(elements[offset + (8 if long else 6) : start], "little")
-        values[element] = elements[start : start + length].decode("latin-1").rstrip("\0 ")
-        offset = start + length
-    return values

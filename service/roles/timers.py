@@ -22,6 +22,7 @@ from service.logs import event
 from service.patient.keys import Keys
 from service.patient.reading import identify
 from service.patient.versions import corrections
+from service.receive.adoption import adopt
 from service.receive.folder import FolderFeed
 from service.receive.intake import Intake
 from service.receive.orthanc import OrthancFeed
@@ -52,13 +53,13 @@ def run(app: App, stop: threading.Event) -> None:
     scheduler = BackgroundScheduler(
         timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
     )
-    app.archive.sweep()
+    guarded(lambda: sweep(app), "sweep")
 
     def every(seconds: float, name: str, step: Callable[[], object]) -> None:
         scheduler.add_job(guarded, "interval", seconds=seconds, args=(step, name), id=name)
 
     every(settings.service.tick_seconds, "settle", lambda: settle(app.ledger, settings.settle, time.time()))
-    every(SWEEP_S, "sweep", app.archive.sweep)
+    every(SWEEP_S, "sweep", lambda: sweep(app))
     keys = Keys(secret_of(app.data_folder))
     every(IDENTIFY_S, "identify", lambda: identify(app.ledger, app.data_folder, keys, app.ledger.unidentified()))
     every(CORRECT_S, "identity corrections", lambda: corrections(app.ledger, app.data_folder, keys, time.time()))
@@ -88,6 +89,12 @@ def run(app: App, stop: threading.Event) -> None:
         feed.source.close()
     if web:
         web.stop()
+
+
+def sweep(app: App) -> int:
+    """Clear the spool of what broken connections left, and record what was archived but never got its row."""
+    app.archive.sweep()
+    return adopt(app.archive, app.ledger, time.time())
 
 
 def remind(folder: Path | None, today: date) -> int:

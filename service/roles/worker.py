@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+from service.analyse.child import warm_up
 from service.app import App, references_of, registry_of, secret_of
 from service.roles.common import LOOK_S, Beat, guarded, has_ended, owner
 from service.steps import StudyWork
@@ -14,6 +15,7 @@ from service.worker import Worker
 def run(app: App, stop: threading.Event) -> None:
     """Work until stopped; what is running then is given back to the queue."""
     settings = app.settings
+    warm_up()
     guarded(lambda: app.ledger.take_back(has_ended, time.time()), "taking over")
     work = StudyWork(settings, app.ledger, registry_of(settings), references_of(settings), secret_of(app.data_folder))
     workers = [

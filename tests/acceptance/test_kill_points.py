@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import shutil
 import threading
@@ -58,6 +59,31 @@ def test_a_listener_that_dies_before_it_answers_gets_the_object_again(nmus, exam
     assert (here.data / row.path).stat().st_size == row.size
     assert [path.name for path in (here.data / "archive").rglob("*.dcm")] == [Path(row.path).name]
     assert list((here.data / "spool").iterdir()) == []
+    ledger.close()
+
+
+@pytest.mark.parametrize("point", ["after_rename", "before_row"])
+def test_what_was_archived_but_never_answered_gets_its_row_later_even_if_nobody_sends_it_again(
+    nmus, exam, until, point
+) -> None:
+    here = nmus()
+    here.start_listening(crash_at=point, role="listener")
+    process = here._process
+    assert offered(exam[:1], here.port) == set()
+    until(lambda: process.poll() is not None)
+    (left,) = (here.data / "archive").rglob("*.dcm")
+    long_ago = time.time() - 7200
+    os.utime(left, (long_ago, long_ago))
+    ledger = here.ledger()
+    here.start(role="timers")
+    until(lambda: ledger.status().instances == 1)
+    (row,) = ledger.instance(uid(exam[0]))
+    assert here.data / row.path == left
+    until(ledger.jobs)
+    here.kill()
+    here.start_listening(role="listener")
+    assert offered(exam[:1], here.port) == set(exam[:1])
+    assert ledger.status().instances == 1
     ledger.close()
 
 

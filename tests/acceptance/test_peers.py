@@ -17,7 +17,7 @@ from service.config import Destination, load
 from service.deliver.sender import Sender, peer_for
 from service.demo.scanner import send
 from service.ledger import Instance, Outcome, OutgoingState, Result, open_ledger
-from service.receive.archive import file_header
+from service.receive.file_header import file_header
 
 pytestmark = pytest.mark.acceptance
 EXPLICIT = "1.2.840.10008.1.2.1"

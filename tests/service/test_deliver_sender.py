@@ -19,7 +19,7 @@ from service.deliver.answers import Fate, of_http, of_status
 from service.deliver.sender import CIRCUIT_SECONDS, OBJECT_SECONDS, Sender, peer_for, senders, wait_seconds
 from service.errors import Unreachable
 from service.ledger import Instance, Ledger, Outcome, OutgoingState, Result
-from service.receive.archive import file_header
+from service.receive.file_header import file_header
 
 COMPREHENSIVE_3D = "1.2.840.10008.5.1.4.1.1.88.34"
 COMPREHENSIVE = "1.2.840.10008.5.1.4.1.1.88.33"

@@ -16,8 +16,9 @@ from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 
 from service.errors import Refused
-from service.receive.archive import Archive, file_header
+from service.receive.archive import Archive
 from service.receive.command_set import StoreRequest, store_request, store_response
+from service.receive.file_header import file_header
 from service.receive.identity import identity
 
 EXPLICIT, IMPLICIT, DEFLATED = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1.99"

@@ -8,24 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from service.app import App
-from service.config import Settings
+from service.receive.archive import Archive
 from service.roles.common import has_ended, owner
 from service.roles.listener import warn_of_disk
 
 
-def app(folder: Path, warn_free_mb: int) -> App:
-    settings = Settings().placed(folder)
-    return App(
-        settings.model_copy(update={"listener": settings.listener.model_copy(update={"warn_free_mb": warn_free_mb})})
-    )
-
-
 def test_a_disk_below_its_mark_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        assert not warn_of_disk(app(tmp_path, 0))
+        assert not warn_of_disk(Archive(tmp_path), 0)
         assert not caplog.records
-        assert warn_of_disk(app(tmp_path, 10**12))
+        assert warn_of_disk(Archive(tmp_path), 10**12)
     assert [record.getMessage() for record in caplog.records] == ["disk is getting full"]
     assert json.dumps(caplog.records[0].nmus["free_mb"])
 
