@@ -15,6 +15,7 @@ import fcntl
 import importlib
 import io
 import multiprocessing
+import multiprocessing.forkserver
 import multiprocessing.connection
 import multiprocessing.process
 import multiprocessing.util
