@@ -15,8 +15,8 @@ import fcntl
 import importlib
 import io
 import multiprocessing
-import multiprocessing.forkserver
 import multiprocessing.connection
+import multiprocessing.forkserver
 import multiprocessing.process
 import multiprocessing.util
 import os
