@@ -17,6 +17,7 @@ COMMANDS = (
     "serve",
     "demo",
     "check",
+    "doctor",
     "analyse",
     "explain",
     "status",
