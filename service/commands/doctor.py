@@ -28,7 +28,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401
 def run(args: argparse.Namespace) -> int:
     """1 when something is bad."""
     from service.commands.first_day import exam, machine, peers, sheets  # noqa: PLC0415 - loads DICOM libraries
-    from service.commands.first_day.rows import table, worst  # noqa: PLC0415
+    from service.commands.first_day.rows import State, table, worst  # noqa: PLC0415
 
     settings = settings_of(args)
     rows = [] if args.peer else list(machine.examine(settings))
@@ -36,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
     rows += seen.rows
     if args.send:
         rows += exam.examine(settings, args.wait)
+    # what is good needs no remedy
+    rows = [row if row.state in (State.WARN, State.BAD) else dataclasses.replace(row, remedy="") for row in rows]
     made = {} if args.peer else sheets.all_of(settings, seen.accepted)
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
@@ -48,5 +50,9 @@ def run(args: argparse.Namespace) -> int:
     for line in table(rows):
         say(line)
     for name, text in made.items():
-        say(f"\n───── {name} {'─' * (60 - len(name))}\n{text}" if not args.out else f"written      {args.out / name}")
+        say(
+            f"\n───── {name} {'─' * (60 - len(name))}\n{text.rstrip()}"
+            if not args.out
+            else f"written      {args.out / name}"
+        )
     return worst(rows)

@@ -9,6 +9,7 @@ tibialis anterior by its Series Description alone. The patient is invented. The 
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -73,7 +74,7 @@ class Truth:
     files: tuple[FileTruth, ...]
 
 
-def write_exam(folder: Path, seed: int) -> Truth:
+def write_exam(folder: Path, seed: int, shots: int | None = None) -> Truth:
     """Write the exam's files and ``truth.json`` into a folder, which is made if it is not there.
 
     Parameters
@@ -82,6 +83,8 @@ def write_exam(folder: Path, seed: int) -> Truth:
         Where to write; files of the same names are replaced.
     seed:
         Decides speckle, twitches and all UIDs.
+    shots:
+        Only so many, in the order of acquisition; the first three are stills of the left biceps.
 
     Returns
     -------
@@ -92,7 +95,7 @@ def write_exam(folder: Path, seed: int) -> Truth:
     study = derived_uid(seed, "study")
     known: list[FileTruth] = []
     marked: dict[str, list[Marked]] = {}
-    for number, shot in enumerate(exam_shots(seed), start=1):
+    for number, shot in enumerate(itertools.islice(exam_shots(seed), shots), start=1):
         dataset = shot_dataset(shot, seed, number, study)
         dataset.save_as(folder / shot.file, enforce_file_format=True)
         known.append(_known(shot, dataset))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,19 +14,19 @@ from service.commands.first_day.negotiating import own
 from service.commands.first_day.rows import Row, State
 from service.config import Destination, Settings
 from service.deliver.stow import bearer, client
-from service.demo.exam import exam_shots
-from service.demo.exam_files import derived_uid, shot_dataset
+from service.demo.exam import write_exam
 from service.demo.returned import returned
 from service.demo.scanner import send
 from service.errors import Unreachable
-from service.ledger import JobState, Ledger, Outgoing, OutgoingState, open_ledger
+from service.ledger import JobState, Ledger, Outgoing, OutgoingState, Result, open_ledger
 from service.query import find
 from service.query.dimse import remote_of
 from service.query.rest import orthanc_digest, qido_images
 
 _IMAGES = 3
-"""Three stills of one biceps: what an average needs, and analysed in seconds."""
+"""Three stills of one biceps with its outline drawn: what an average needs, and analysed in seconds."""
 _POLL_S = 0.25
+_ENDED = (JobState.DONE, JobState.FAILED, JobState.DEAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ def examine(settings: Settings, seconds: float) -> Iterator[Row]:
             place, "C-STORE", State.BAD, f"status {refused[0]:#06x}", "docs/conformance.md, 3.2.4, says what it means"
         )
         return
-    yield Row(place, "C-STORE", State.GOOD, f"{len(exam.statuses)} images taken, study {exam.study_instance_uid}")
+    yield Row(place, "C-STORE", State.GOOD, f"{len(exam.statuses)} objects taken, study {exam.study_instance_uid}")
     ledger = open_ledger(settings.service.data_folder, settings.service.database)
     try:
         yield from _followed(ledger, settings, exam.study_instance_uid, time.monotonic() + seconds)
@@ -62,16 +61,12 @@ def examine(settings: Settings, seconds: float) -> Iterator[Row]:
 
 def _send(settings: Settings) -> Sent:
     """New UIDs each time: an object that is known already would show nothing."""
-    seed = int(time.time())
-    study = derived_uid(seed, "study")
     here = own(settings.listener)
     with tempfile.TemporaryDirectory(prefix="nmus-doctor-") as name:
-        paths = []
-        for number, shot in enumerate(itertools.islice(exam_shots(seed), _IMAGES), start=1):
-            paths.append(Path(name) / shot.file)
-            shot_dataset(shot, seed, number, study).save_as(paths[-1], enforce_file_format=True)
+        truth = write_exam(Path(name), int(time.time()), _IMAGES)
+        paths = sorted(Path(name).glob("*.dcm"))
         statuses = send(paths, here.host, here.port, here.ae_title, calling=here.calling)
-    return Sent(study, tuple(statuses.values()))
+    return Sent(truth.study_instance_uid, tuple(statuses.values()))
 
 
 def _followed(ledger: Ledger, settings: Settings, study: str, deadline: float) -> Iterator[Row]:
@@ -97,21 +92,19 @@ def _followed(ledger: Ledger, settings: Settings, study: str, deadline: float) -
         else "no value"
     )
     yield Row(place, "report", State.GOOD if values else State.BAD, told, f"nmus status --study {study}")
-    uids = {one.sop_instance_uid for one in results}
     for target in settings.destination:
-        yield from _arrived(ledger, settings, target, uids, deadline)
+        yield from _arrived(ledger, settings, target, results, deadline)
     if not settings.destination:
         yield Row(place, "destination", State.TOLD, "none is set: results stay in the data folder")
 
 
-_ENDED = (JobState.DONE, JobState.FAILED, JobState.DEAD)
-
-
-def _arrived(ledger: Ledger, settings: Settings, target: Destination, uids: set[str], deadline: float) -> Iterator[Row]:
-    place = f"destination {target.name}"
+def _arrived(
+    ledger: Ledger, settings: Settings, target: Destination, results: Sequence[Result], deadline: float
+) -> Iterator[Row]:
+    place, series = f"destination {target.name}", {one.sop_instance_uid: one.series_instance_uid for one in results}
 
     def mine() -> list[Outgoing]:
-        return [one for one in ledger.outgoing(target.name) if one.sop_instance_uid in uids]
+        return [one for one in ledger.outgoing(target.name) if one.sop_instance_uid in series]
 
     ended = (OutgoingState.SENT, OutgoingState.HELD)
     over = _until(lambda: all(one.state in ended for one in mine()), deadline)
@@ -131,12 +124,16 @@ def _arrived(ledger: Ledger, settings: Settings, target: Destination, uids: set[
         yield Row(place, "results", State.BAD, f"not sent in time: {reason}", "nmus status")
         return
     yield Row(place, "results", State.GOOD, f"{len(rows)} objects sent")
-    yield _there(settings, target, rows)
+    yield _there(settings, target, [(one.study_instance_uid, series[one.sop_instance_uid], one) for one in rows])
 
 
-def _there(settings: Settings, target: Destination, rows: list[Outgoing]) -> Row:
+Placed = Sequence[tuple[str, str, Outgoing]]
+"""Study, series and the object."""
+
+
+def _there(settings: Settings, target: Destination, rows: Placed) -> Row:
     """Whether the destination has them, by asking it: *sent* is what it said, not what it kept."""
-    place, wanted = f"destination {target.name}", {one.sop_instance_uid for one in rows}
+    place, wanted = f"destination {target.name}", {one.sop_instance_uid for _, _, one in rows}
     try:
         found = wanted & _held(settings, target, rows)
     except Unreachable as error:
@@ -147,27 +144,26 @@ def _there(settings: Settings, target: Destination, rows: list[Outgoing]) -> Row
     return Row(place, "asked for them", State.WARN, f"has {len(found)} of {len(wanted)}", remedy)
 
 
-def _held(settings: Settings, target: Destination, rows: list[Outgoing]) -> set[str]:
+def _held(settings: Settings, target: Destination, rows: Placed) -> set[str]:
     if target.orthanc is not None:
         password = target.password.get_secret_value()
         auth = httpx.BasicAuth(target.username, password) if target.username else None
         with httpx.Client(auth=auth, timeout=10) as asked:
-            uids = [one.sop_instance_uid for one in rows]
+            uids = [one.sop_instance_uid for _, _, one in rows]
             return {uid for uid in uids if orthanc_digest(asked, target.orthanc, target.name, uid)}
     if target.dicomweb is not None:
-        series = {(one.study_instance_uid, one.series_instance_uid) for one in rows}
+        url, headers, found = target.dicomweb, bearer(target), set[str]()
         with client(target) as asked:
-            return {
-                uid for one in series for uid in qido_images(asked, target.dicomweb, target.name, one, bearer(target))
-            }
+            for place in {(study, series) for study, series, _ in rows}:
+                found |= qido_images(asked, url, target.name, place, headers)
+        return found
     if target.tls:
         raise Unreachable("C-FIND over TLS is not asked here")
-    study = rows[0].study_instance_uid
-    return set(find.images(remote_of(target, settings.listener.ae_title), study))
+    return set(find.images(remote_of(target, settings.listener.ae_title), rows[0][0]))
 
 
-def _until(condition: object, deadline: float) -> bool:
-    while not condition():  # type: ignore[operator]
+def _until(condition: Callable[[], bool], deadline: float) -> bool:
+    while not condition():
         if time.monotonic() > deadline:
             return False
         time.sleep(_POLL_S)

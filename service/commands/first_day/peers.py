@@ -53,6 +53,10 @@ class Examined:
 def examine(settings: Settings, only: str | None = None) -> Examined:
     """Look at our own listener and at every peer, or at the one of that name."""
     seen = Examined()
+    if only is None and settings.listener.host in ("127.0.0.1", "::1", "localhost"):
+        remedy = "set listener.host to the address of the network card that faces the scanners"
+        found = f"listener.host = {settings.listener.host}: only this machine can send"
+        seen.rows.append(Row("own listener", "address", State.WARN, found, remedy))
     if only is None and settings.listener.enabled and settings.listener.plain:
         _listener(own(settings.listener), seen)
     for target in settings.destination:

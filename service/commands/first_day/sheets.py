@@ -18,7 +18,7 @@ from pydicom.uid import UID
 from service import __version__
 from service.commands.first_day.negotiating import ULTRASOUND, Accepted, named
 from service.commands.first_day.peers import wanted
-from service.config import Settings
+from service.config import Archive, Destination, Scanner, Settings
 from service.receive.offered import RETIRED_ULTRASOUND, STORAGE_CLASSES, TRANSFER_SYNTAXES
 
 _ANYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - compared, not bound
@@ -33,13 +33,15 @@ class Flow:
     target: str
     port: int
     what: str
+    incoming: bool = False
 
 
 def address_of(settings: Settings) -> str:
     """Under which address peers reach this machine."""
     if settings.listener.host not in _ANYWHERE:
         return settings.listener.host
-    hosts = [one.host for one in (*settings.destination, *settings.archive, *settings.scanner) if one.host]
+    peers: list[Destination | Archive | Scanner] = [*settings.destination, *settings.archive, *settings.scanner]
+    hosts = [one.host for one in peers if one.host]
     for host in hosts:
         try:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -56,22 +58,26 @@ def flows(settings: Settings) -> list[Flow]:
     senders = ", ".join(map(str, listener.networks)) or "scanners"
     found = []
     if listener.enabled and listener.plain:
-        found.append(Flow(senders, here, listener.port, "DICOM from scanners"))
+        found.append(Flow(senders, here, listener.port, "DICOM from scanners", True))
     if listener.enabled and listener.tls_port is not None:
-        found.append(Flow(senders, here, listener.tls_port, "DICOM over TLS from scanners"))
+        found.append(Flow(senders, here, listener.tls_port, "DICOM over TLS from scanners", True))
     if settings.web.enabled and settings.web.host not in ("127.0.0.1", "::1", "localhost"):
-        found.append(Flow("administrators, monitoring", settings.web.host, settings.web.port, "pages and metrics"))
-    for kind, entries in (("results to", settings.destination), ("queries to", settings.archive),
-                          ("storage commitment to", settings.scanner)):  # fmt: skip
+        who = "administrators, monitoring"
+        found.append(Flow(who, settings.web.host, settings.web.port, "pages and metrics", True))
+    parts: dict[str, Sequence[Destination | Archive | Scanner]] = {
+        "results to": settings.destination,
+        "queries to": settings.archive,
+        "storage commitment to": settings.scanner,
+    }
+    for kind, entries in parts.items():
         for one in entries:
             name = str(getattr(one, "name", one.ae_title))
             if one.host and one.port:
                 found.append(Flow(here, one.host, one.port, f"{kind} {name}"))
-            for url in (getattr(one, "orthanc", None), getattr(one, "dicomweb", None), getattr(one, "qido", None)):
-                if url:
-                    found.append(_http(here, url, f"{kind} {name}"))
+            urls = [getattr(one, key, None) for key in ("orthanc", "dicomweb", "qido")]
+            found += [_http(here, url, f"{kind} {name}") for url in urls if url]
             if getattr(one, "confirm", "") == "commitment":
-                found.append(Flow(one.host or "", here, listener.port, f"storage commitment from {name}"))
+                found.append(Flow(one.host or "", here, listener.port, f"storage commitment from {name}", True))
     found += [_http(here, one.url, f"images from {one.name}") for one in settings.orthanc]
     if settings.service.database:
         url = sqlalchemy.make_url(settings.service.database)
@@ -88,8 +94,7 @@ def _http(here: str, url: str, what: str) -> Flow:
 def firewall(settings: Settings) -> str:
     """The list for whoever runs the firewalls, and the same for this machine's own."""
     rows = [("from", "to", "TCP port", "what"), *((f.source, f.target, str(f.port), f.what) for f in flows(settings))]
-    here = address_of(settings)
-    ports = sorted({flow.port for flow in flows(settings) if flow.target in (here, settings.web.host)})
+    ports = sorted({flow.port for flow in flows(settings) if flow.incoming})
     networks = ", ".join(map(str, settings.listener.networks))
     only = f"ip saddr {{ {networks} }} " if networks else ""
     rule = f"nft add rule inet filter input {only}tcp dport {{ {', '.join(map(str, ports))} }} accept"
@@ -99,8 +104,13 @@ def firewall(settings: Settings) -> str:
 def scanner(settings: Settings) -> str:
     """What is entered at the scanner."""
     listener = settings.listener
-    rows = [("setting at the scanner", "value"), ("AE title of the destination", listener.ae_title),
-            ("address", address_of(settings)), ("port", str(listener.port if listener.plain else listener.tls_port))]  # fmt: skip
+    port = listener.port if listener.plain else listener.tls_port
+    rows = [
+        ("setting at the scanner", "value"),
+        ("AE title of the destination", listener.ae_title),
+        ("address", address_of(settings)),
+        ("port", str(port)),
+    ]
     if listener.plain and listener.tls_port is not None:
         rows.append(("port with TLS", str(listener.tls_port)))
     titles = ", ".join(listener.calling_ae_titles) or "any; better one that you name in listener.calling_ae_titles"
@@ -132,6 +142,12 @@ def pacs(settings: Settings) -> str:
     """What the PACS's administrator enters, one part a destination."""
     parts = ["# PACS"]
     for target in settings.destination:
+        url = target.orthanc or target.dicomweb
+        if url is not None:
+            user = target.username or ("a bearer token" if target.token_file else "none")
+            told = [("setting", "value"), ("results are posted to", url), ("by", address_of(settings)), ("user", user)]
+            parts.append(f"## {target.name}\n\n{_markdown(told)}")
+            continue
         calling = target.calling_ae_title or settings.listener.ae_title
         rows = [("setting at the PACS", "value"), ("calling AE title", calling), ("address", address_of(settings))]
         if target.confirm == "commitment":
