@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 
-.PHONY: help demo test serve lint bench clean
+.PHONY: help demo test serve lint bench sbom clean
 
 help:           ## show what there is
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -24,6 +24,10 @@ lint: $(VENV)/tested  ## style, types, architecture
 
 bench: $(VENV)/tested  ## measure against DCMTK and Orthanc; prints ratios beside the goals
 	@$(BIN)/python tests/benchmarks
+
+sbom: $(VENV)/tested  ## write dist/nmus.cdx.json: every package with version and hashes (CycloneDX)
+	@mkdir -p dist && $(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --output-reproducible --sv 1.6 --of JSON -o dist/nmus.cdx.json deploy/requirements.txt 2>/dev/null
+	@echo "dist/nmus.cdx.json"
 
 clean:          ## remove the environments and what the demo made
 	rm -rf $(VENV) demo-output build dist

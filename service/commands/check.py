@@ -6,6 +6,8 @@ import argparse
 import time
 from typing import Any
 
+from sqlalchemy import make_url
+
 from service.analyse.registry import Registry
 from service.app import references_of, registry_of
 from service.certificates import check_certificates
@@ -93,9 +95,17 @@ def check_access(settings: Settings, now: float) -> None:
     check_certificates(settings, now)
 
 
+def _shown(settings: Settings) -> dict[str, Any]:
+    """Without the password that the ledger's address may hold."""
+    shown = settings.model_dump(mode="json")
+    if settings.service.database:
+        shown["service"]["database"] = make_url(settings.service.database).render_as_string(hide_password=True)
+    return shown
+
+
 def _facts(settings: Settings, registry: Registry) -> dict[str, Any]:
     return {
-        "settings": settings.model_dump(mode="json"),
+        "settings": _shown(settings),
         "plugins": [{"name": one.name, "version": one.version} for one in registry.plugins],
         "summaries": [{"name": one.name, "version": one.version} for one in registry.summaries],
         "refused": [{"name": one.name, "reason": one.reason} for one in registry.refused],

@@ -92,7 +92,8 @@ def restore(settings: Settings, source: Path, head: Head, digests: dict[str, str
 def _refuse_what_is_there(settings: Settings, digests: dict[str, str]) -> None:
     data, folder, address = settings.service.data_folder, settings.references.folder, settings.service.database
     unfinished = (data / RESTORING).exists()  # our own, from a restore that was killed: it had not come to the ledger
-    if data.exists() and any(data.iterdir()) and not unfinished:
+    # a file system's own folder, where the data folder is a volume
+    if data.exists() and any(one.name != "lost+found" for one in data.iterdir()) and not unfinished:
         raise BadBackup(f"service.data_folder = {data} is not empty: nothing is overwritten; name another, or move it")
     wanted = any(name.startswith(f"{files.REFERENCES}/") for name in digests)
     if wanted and folder is not None and folder.exists() and any(folder.iterdir()) and not unfinished:

@@ -12,8 +12,8 @@ from service.config.fields import AETitle, Network, Pattern, PeerPort, Port, SrC
 from service.config.fields import Section as _Section
 from service.config.inward import Stow, WatchedFolder
 from service.config.peers import Archive, Identity, Reconcile, Scanner, confirmable, names_once
+from service.config.secrets import first_line
 from service.config.security import Tls, Web
-from service.errors import Misconfigured
 
 
 class Service(_Section):
@@ -23,10 +23,26 @@ class Service(_Section):
     """Archive, spool and ledger; must be a local disk. Relative to the folder of the settings file."""
     database: str = ""
     """SQLAlchemy address of the ledger. Empty: SQLite in the data folder, which needs no server and no upkeep."""
+    database_file: Path | None = None
+    """Its first line is that address, which may hold a password. Instead of ``database``."""
     tick_seconds: float = Field(default=0.5, gt=0, le=60)
     """How often settle, claim and send look for work; half a second is not felt and costs under 1 % of a core."""
     lease_seconds: float = Field(default=30, ge=2, le=3600)
     """A job whose worker has been silent this long is given to another; three missed renewals of ten seconds."""
+
+    def placed(self, root: Path) -> Self:
+        """The same with absolute paths and the database's address read. Raises ``Misconfigured``."""
+        here = super().placed(root)
+        if here.database_file is None:
+            return here
+        address = first_line(here.database_file, "service.database_file", "address")
+        return here.model_copy(update={"database": address})
+
+    @model_validator(mode="after")
+    def _one_address(self) -> Self:
+        if self.database and self.database_file is not None:
+            raise ValueError("[service] has database and database_file: give one of them")
+        return self
 
 
 class Listener(_Section):
@@ -319,11 +335,5 @@ def _with_password(entry: _Peer, key: str, root: Path) -> _Peer:
     if entry.password_file is None:
         return entry
     path = root / entry.password_file
-    try:
-        password = path.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
-    except (OSError, UnicodeDecodeError) as error:
-        told = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
-        raise Misconfigured(f"{key}.password_file = {path}: cannot be read ({told}); give a readable file") from error
-    if not password:
-        raise Misconfigured(f"{key}.password_file = {path}: its first line is empty; write the password there")
+    password = first_line(path, f"{key}.password_file")
     return entry.model_copy(update={"password": SecretStr(password), "password_file": path})

@@ -7,7 +7,10 @@ import json
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -78,7 +81,9 @@ def test_orthanc_takes_the_part_of_its_configuration_that_is_printed(nmus, ortha
     """What is to be copied is copied: Orthanc then knows us and reaches our listener."""
     here = nmus()
     here.start_listening(role="listener")
-    told = doctor(here.settings, status=1)  # only one process of the service runs here
+    told = doctor(here.settings, status=0)
+    assert "sender" not in by_what(told, "machine")["service"][1], "no destination, so no sender is missed"
+    assert "worker" in by_what(told, "machine")["service"][1], "one process alone runs here"
     sheet = json.loads(told["sheets"]["orthanc.json"])
     hub = orthanc(DicomModalities=sheet["DicomModalities"])
     import httpx
@@ -114,7 +119,7 @@ def test_dcmtk_is_told_apart_by_what_it_accepts(nmus, storescp) -> None:
     all_of, plain = storescp("+xa"), storescp("+xi")
     here = nmus(destinations=dicom("all", "STORESCP", all_of) + dicom("plain", "STORESCP", plain))
     here.start_listening(role="listener")
-    told = doctor(here.settings, status=1)
+    told = doctor(here.settings, status=0)
     image = "1.2.840.10008.5.1.4.1.1.6.1"
     assert told["accepted"]["destination plain"][image] == ["1.2.840.10008.1.2"]
     taken = set(told["accepted"]["destination all"][image])
@@ -124,14 +129,32 @@ def test_dcmtk_is_told_apart_by_what_it_accepts(nmus, storescp) -> None:
         assert by_what(told, place)["Comprehensive 3D SR"][0] == "good"
 
 
-def test_what_is_wrong_bears_its_remedy(nmus, storescp, orthanc) -> None:
-    closed = free_port()
-    refusing, locked = storescp("--refuse"), orthanc(AuthenticationEnabled=True, RegisteredUsers={"x": "y"})
+class Locked(BaseHTTPRequestHandler):
+    """A server that wants a password."""
+
+    def do_GET(self) -> None:
+        self.send_response(401)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def locked() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), Locked) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_what_is_wrong_bears_its_remedy(nmus, storescp, locked) -> None:
+    closed, refusing = free_port(), storescp("--refuse")
     here = nmus(
         destinations=dicom("closed", "X", closed)
         + dicom("refusing", "X", refusing)
         + '[[destination]]\nname = "unnamed"\nae_title = "X"\nhost = "no-such-host.invalid"\nport = 104\n'
-        + f'[[destination]]\nname = "locked"\northanc = "{locked.url}"\n'
+        + f'[[destination]]\nname = "locked"\northanc = "{locked}"\n'
     )
     told = doctor(here.settings, status=1)
     assert told["good"] is False

@@ -23,6 +23,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 from ruamel.yaml import YAML
+from sqlalchemy import make_url
 
 from reference_store import anatomy
 from service import config
@@ -198,7 +199,7 @@ def test_every_container_is_confined(compose: dict[str, Any]) -> None:
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert service["pids_limit"], name
-        assert all(port.startswith("127.0.0.1:") for port in service["ports"]), name
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
         assert all(volume.partition(":")[0] in compose["volumes"] or volume.endswith(":ro")
                    for volume in service["volumes"]), name  # fmt: skip
 
@@ -213,7 +214,7 @@ def test_what_compose_mounts_is_there_and_its_settings_fit_together(compose: dic
     text = (DEPLOY / "container.toml").read_text(encoding="utf-8")
     inside = tmp_path / "nmus.toml"
     inside.write_text(
-        text.replace("/run/secrets/orthanc_password", str(secret)).replace("/run/secrets/web_users", str(secret))
+        re.sub(r"/run/secrets/(orthanc_password|web_users|database_address)", str(secret), text), encoding="utf-8"
     )
     settings = config.load(inside)
     orthanc = json.loads((DEPLOY / "orthanc.json").read_text(encoding="utf-8"))
@@ -229,7 +230,25 @@ def test_what_compose_mounts_is_there_and_its_settings_fit_together(compose: dic
     assert {f"127.0.0.1:{port}:{port}" for port in (settings.listener.port, settings.web.port)} == set(
         compose["services"]["nmus"]["ports"]
     )
+    assert set(re.findall(r'/run/secrets/(\w+)"', text)) == set(compose["services"]["nmus"]["secrets"])
     assert float(compose["services"]["nmus"]["stop_grace_period"][:-1]) >= 2 * settings.listener.drain_seconds
+
+
+def test_the_ledger_is_in_a_database_that_is_ready_first_and_has_its_password_from_a_file(
+    compose: dict[str, Any],
+) -> None:
+    database, nmus = compose["services"]["database"], compose["services"]["nmus"]
+    assert nmus["depends_on"]["database"] == {"condition": "service_healthy"} and database["healthcheck"]["test"]
+    assert "ports" not in database, "reached by nmus only"
+    assert not any("PASSWORD" in name and not name.endswith("_FILE") for name in database["environment"])
+    assert set(database["secrets"]) | set(nmus["secrets"]) <= set(compose["secrets"])
+    head = (DEPLOY / "compose.yaml").read_text(encoding="utf-8").partition("name: nmus")[0]
+    address = re.search(r'echo "(postgresql.+?)" > database-address', head)
+    assert address
+    url = make_url(address[1].replace("$(cat database-password)", "word"))
+    assert (url.host, url.username, url.database) == ("database", database["environment"]["POSTGRES_USER"], "nmus")
+    pinned = (DEPLOY / "requirements.txt").read_text(encoding="utf-8")
+    assert "\npsycopg==" in pinned, "the image can speak to it"
 
 
 def test_orthanc_is_new_enough_and_has_no_plugins(compose: dict[str, Any]) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from service.app import references_of, registry_of
+from service.app import ROLES, references_of, registry_of
 from service.certificates import certificates
 from service.commands.first_day.rows import Row, State
 from service.config import Settings
@@ -63,21 +63,23 @@ def _service(settings: Settings) -> Iterator[Row]:
         yield Row(_PLACE, "ledger", State.BAD, str(error), "bring the database back, or correct service.database")
         return
     try:
-        yield from _standing(ledger)
+        wanted = [name for name, role in ROLES.items() if role.wanted(settings)]
+        yield from _standing(ledger, wanted)
     finally:
         ledger.close()
 
 
-def _standing(ledger: Ledger) -> Iterator[Row]:
+def _standing(ledger: Ledger, wanted: Sequence[str]) -> Iterator[Row]:
     status, now = ledger.status(), time.time()
     yield Row(_PLACE, "ledger", State.GOOD, f"answers; {status.instances} objects received")
-    silent = [one.name for one in status.processes if now - one.beat_at > _SILENT_S]
-    if not status.processes or len(silent) == len(status.processes):
+    alive = {one.name for one in status.processes if now - one.beat_at <= _SILENT_S}
+    silent = [name for name in wanted if not any(one == name or one.startswith(f"{name}-") for one in alive)]
+    if not alive:
         yield Row(_PLACE, "service", State.BAD, "is not running", "nmus serve, or systemctl start nmus")
     elif silent:
-        yield Row(_PLACE, "service", State.WARN, f"silent for 30 s: {', '.join(silent)}", "see the log")
+        yield Row(_PLACE, "service", State.WARN, f"not heard for 30 s: {', '.join(silent)}", "see the log")
     else:
-        yield Row(_PLACE, "service", State.GOOD, f"{len(status.processes)} processes are alive")
+        yield Row(_PLACE, "service", State.GOOD, f"{', '.join(sorted(alive))} are alive")
     trouble = status.jobs["failed"] + status.jobs["dead"] + sum(one.held for one in status.outbox) + status.conflicts
     if trouble:
         yield Row(_PLACE, "work", State.WARN, f"{trouble} things need a person", "nmus status")
