@@ -228,13 +228,14 @@ def _write(out: Path, work: ReportWork, settings: Settings) -> None:
         note("pictures have no study: reports are written for DICOM files only")
         return
     out.mkdir(parents=True, exist_ok=True)
+    report = settings.report
     plan = Plan(
-        (settings.report.sr_class,),
-        settings.report.per,
-        settings.report.content_qualification,
-        settings.report.secondary_capture,
-        settings.report.organisation,
-        settings.report.uid_root,
+        sr_classes=(report.sr_class,),
+        per=report.per,
+        content_qualification=report.content_qualification,
+        secondary_capture=report.secondary_capture,
+        organisation=report.organisation,
+        uid_root=report.uid_root,
     )
     _, made = conclude_and_report(work, Making(plan, Moment(datetime.now(UTC), 1), out))
     for one in made:
