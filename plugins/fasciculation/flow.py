@@ -20,10 +20,18 @@ _BLUR = 0.8
 """SD of the smoothing before differentiation, in working pixels."""
 _STIFF = 1.0
 """Added to the structure tensor (grey levels squared): a block without texture does not move."""
-_FAR = 0.45
-"""Root mean square change over gradient, in working pixels, from which one linear step may not reach."""
+_FAR = 0.35
+"""Displacement in working pixels, mean of three by three blocks, from which one linear step may not reach."""
+_UNLIKE = 0.2
+"""Squared change over squared gradient from which a block may have moved out of reach of the linear step ..."""
+_JUMP = 4.0
+"""... if that is so many times what it usually is there: noise alone makes it large where there is little texture."""
 _FAR_SHARE = 0.01
 """Share of the blocks that must have moved so far before the coarse level is worth its time."""
+_MEMORY = 0.05
+"""Weight of the newest picture in what is usual."""
+_ROWS = 2
+"""Every so many rows enter the sums: neighbouring rows of a smoothed picture say nearly the same."""
 _SAME = 0.02
 """Mean difference in grey levels under which two frames are the same frame recorded twice."""
 
@@ -55,61 +63,78 @@ def steps(frames: Iterable[npt.NDArray[np.uint8]], grid: Grid) -> Iterator[Step]
         For every frame that differs from the one before, the first excepted.
     """
     lucas = _Estimator(grid)
-    before: Floats | None = None
+    before: _Picture | None = None
     raw: npt.NDArray[np.uint8] | None = None
     for index, frame in enumerate(frames):
         small = grid.reduced(frame)
         if raw is not None and cv2.norm(raw, small, cv2.NORM_L1) < _SAME * small.size:
             continue
-        smooth = np.asarray(cv2.GaussianBlur(small.astype(np.float32), (5, 5), _BLUR), np.float32)
+        now = _prepared(np.asarray(cv2.GaussianBlur(small.astype(np.float32), (5, 5), _BLUR), np.float32))
         if before is not None:
-            yield lucas.step(index, before, smooth)
-        before, raw = smooth, small
+            yield lucas.step(index, before, now)
+        before, raw = now, small
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """A smoothed picture with its gradient on every ``_ROWS``-th row."""
+
+    level: Floats
+    across: Floats
+    down: Floats
+
+
+def _prepared(level: Floats) -> _Picture:
+    """The gradient, halved: that of two pictures is added later, and their mean is what counts."""
+    across = np.asarray(cv2.Sobel(level, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 16), np.float32)
+    down = np.asarray(cv2.Sobel(level, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 16), np.float32)
+    return _Picture(level, across[::_ROWS], down[::_ROWS])
 
 
 class _Estimator:
-    """Least squares with the buffers that every frame needs again."""
+    """Least squares with what every frame needs again."""
 
     def __init__(self, grid: Grid) -> None:
         self.size = (grid.blocks[1], grid.blocks[0])
         rows, columns = grid.work
         self.across, self.down = np.meshgrid(np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32))
+        self.usual: Floats | None = None
 
-    def step(self, index: int, before: Floats, after: Floats) -> Step:
+    def step(self, index: int, before: _Picture, after: _Picture) -> Step:
         """The fine level alone where little moved; else the coarse level first, and the fine one on what it leaves."""
         fine, texture, unlike = self._solve(before, after)
-        if float(np.mean(unlike > _FAR**2)) < _FAR_SHARE:
+        if not self._far(fine, unlike):
             return Step(index, fine, texture)
         coarse, _, _ = self._solve(_half(before), _half(after), smooth=0.8)
         start = np.asarray(cv2.GaussianBlur(2 * coarse, (3, 3), 0.7), np.float32)
-        fine, texture, _ = self._solve(before, self._warped(after, start))
+        fine, texture, _ = self._solve(before, _prepared(self._warped(after.level, start)))
         return Step(index, start + fine, texture)
 
-    def _warped(self, picture: Floats, flow: Floats) -> Floats:
-        high, wide = picture.shape
-        full = cv2.resize(flow, (wide, high), interpolation=cv2.INTER_LINEAR)
-        across, down = cv2.split(full)
-        return np.asarray(
-            cv2.remap(
-                picture,
-                cv2.add(self.across, across),
-                cv2.add(self.down, down),
-                cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_REPLICATE,
-            ),
-            np.float32,
-        )
+    def _far(self, fine: Floats, unlike: Floats) -> bool:
+        """Whether a share of the blocks moved further than the linear step reaches: together far, or all at once."""
+        usual = unlike.copy() if self.usual is None else self.usual
+        self.usual = usual + np.float32(_MEMORY) * (np.minimum(unlike, _JUMP * usual + np.float32(0.01)) - usual)
+        together = cv2.blur(fine, (3, 3))
+        far = np.square(together).sum(axis=2) > _FAR**2
+        jumped = (unlike > _UNLIKE) & (unlike > _JUMP * usual)
+        return max(np.count_nonzero(far), np.count_nonzero(jumped)) > _FAR_SHARE * unlike.size
 
-    def _solve(self, before: Floats, after: Floats, smooth: float = 0.0) -> tuple[Floats, Floats, Floats]:
+    def _warped(self, picture: Floats, flow: Floats) -> Floats:
+        size = picture.shape[::-1]
+        across, down = (cv2.resize(np.ascontiguousarray(flow[..., axis]), size) for axis in (0, 1))
+        cv2.add(self.across, across, across)
+        cv2.add(self.down, down, down)
+        warped = cv2.remap(picture, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(warped, np.float32)
+
+    def _solve(self, before: _Picture, after: _Picture, smooth: float = 0.0) -> tuple[Floats, Floats, Floats]:
         """One least squares step: block sums of gradient products, then a two by two system a block.
 
         Returns displacement, texture, and the squared change over the squared gradient: about the squared
         displacement where that is small, and large wherever the pictures no longer match.
         """
-        middle = cv2.addWeighted(before, 0.5, after, 0.5, 0)
-        change = cv2.subtract(after, before)
-        across = cv2.Sobel(middle, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
-        down = cv2.Sobel(middle, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
+        across, down = cv2.add(before.across, after.across), cv2.add(before.down, after.down)
+        change = cv2.subtract(after.level[::_ROWS], before.level[::_ROWS])
         pairs = (
             (across, across), (down, down), (across, down), (across, change), (down, change), (change, change),
         )  # fmt: skip
@@ -120,9 +145,9 @@ class _Estimator:
         texture = np.minimum(xx, yy)
         xx, yy = xx + np.float32(_STIFF), yy + np.float32(_STIFF)
         scale = -1 / (xx * yy - xy * xy)
-        flow = cv2.merge([(yy * xt - xy * yt) * scale, (xx * yt - xy * xt) * scale])
-        return np.clip(flow, -2.5, 2.5), np.asarray(texture, np.float32), np.asarray(tt / (xx + yy), np.float32)
+        flow = np.stack(((yy * xt - xy * yt) * scale, (xx * yt - xy * xt) * scale), axis=-1)
+        return np.clip(flow, -2.5, 2.5, out=flow), np.asarray(texture, np.float32), tt / (xx + yy)
 
 
-def _half(picture: Floats) -> Floats:
-    return np.asarray(cv2.pyrDown(picture), np.float32)
+def _half(picture: _Picture) -> _Picture:
+    return _prepared(np.asarray(cv2.pyrDown(picture.level), np.float32))

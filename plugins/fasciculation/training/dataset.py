@@ -1,13 +1,15 @@
-"""Candidates of simulated clips with the name of what really moved, from the files that simulate.py wrote."""
+"""Candidates of simulated clips with the name of what really moved, from files of simulate.py and semi.py."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from plugins.contract import Box
 from plugins.fasciculation.candidates import Candidate, candidates
+from plugins.fasciculation.flow import steps
 from plugins.fasciculation.motion import moving
 from plugins.fasciculation.stretch import field_of
 from service.demo.simulator import Contraction, Tremor
@@ -25,8 +27,14 @@ NAMES = (
     "probe drift",
     "probe jerk",
     "voluntary contraction",
+    "rebound",
 )
 MATCH_S = 0.15
+AFTER_S = 0.36
+"""Up to so long before or after a twitch, what else comes and goes at its place is its rebound: the way back, or the
+rest between two twitches, which looks like a twitch the other way."""
+AWAY_MM = 12.0
+"""Further from a twitch something else moved."""
 
 
 @dataclass
@@ -50,8 +58,11 @@ class ClipData:
 def load(path: Path) -> ClipData:
     stored = np.load(path, allow_pickle=True)
     grid = stored["grid"][0]
-    times = stored["times"][np.concatenate(([0], stored["frame"]))].astype(np.float32)
-    field = field_of(stored["flow"], stored["texture"], times, grid)
+    # the pictures are reduced already
+    followed = list(steps(stored["work"], replace(grid, box=Box(0, 0, grid.work[1], grid.work[0]))))
+    texture = np.mean([step.texture for step in followed], axis=0)
+    times = stored["times"][[0, *(step.frame for step in followed)]].astype(np.float32)
+    field = field_of(np.stack([step.flow for step in followed]), texture, times, grid)
     found = candidates(field)
     truth = list(stored["truth"])
     kind, seed, per_minute, duration = stored["meta"]
@@ -60,10 +71,10 @@ def load(path: Path) -> ClipData:
     cine = scene(plain, int(seed), float(duration), float(per_minute), picture=picture)
     places = [grid.centre(each.row + 0.5, each.column + 0.5) for each in found]
     matched = match(found, places, truth)
-    names = []
-    for each, place, which in zip(found, places, matched, strict=True):
-        gap = min((abs(each.peak_s - event["peak_s"]) for event in truth), default=9.0)
-        names.append(0 if which >= 0 else -1 if gap < 0.3 else NAMES.index(cause(cine, each.peak_s, place)))
+    names = [
+        0 if which >= 0 else name_of(each, place, truth, cine)
+        for each, place, which in zip(found, places, matched, strict=True)
+    ]
     much = moving(field)
     at = [int(np.abs(field.times_s - event["peak_s"]).argmin()) for event in truth]
     return ClipData(
@@ -71,6 +82,19 @@ def load(path: Path) -> ClipData:
         np.array([much[each.time] for each in found], bool), float((~much).mean()),
         much[at] if at else np.zeros(0, bool),
     )  # fmt: skip
+
+
+def name_of(each: Candidate, place: tuple[float, float], truth: list[dict], cine) -> int:
+    """What a candidate was that matches no twitch; -1 for one beside a twitch, at its time."""
+    near = [
+        abs(each.peak_s - event["peak_s"])
+        for event in truth
+        if np.hypot(place[0] - event["centre"][0], place[1] - event["centre"][1]) * cine.picture.spacing_mm < AWAY_MM
+    ]
+    gap = min(near, default=9.0)
+    if gap < AFTER_S:
+        return -1 if gap <= MATCH_S else NAMES.index("rebound")
+    return NAMES.index(cause(cine, each.peak_s, place))
 
 
 def match(found: list[Candidate], places: list[tuple[float, float]], truth: list[dict]) -> list[int]:

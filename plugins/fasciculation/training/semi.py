@@ -1,6 +1,6 @@
 """Semi-simulated clips: real muscle stills made to move, kept as simulate.py keeps its own.
 
-    python plugins/fasciculation/training/semi.py FOLDER FIRST_SEED COUNT [RATE_PER_MINUTE] [KIND ...]
+    python plugins/fasciculation/training/semi.py FOLDER FIRST_SEED COUNT RATE_PER_MINUTE SECONDS [KIND ...]
 
 Stills: muscle_timtrack (CC0, T. van der Zee; 115.25 px/cm) and muscle_longitudinal (Apache-2.0, N. Cronin and
 co-workers; scale not stated, taken as 45 mm of depth). Seeds below 5000 use the first two thirds of the stills in the
@@ -12,15 +12,14 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
 import numpy as np
+from simulate import grid_for, keep
 
-from plugins.contract import ArrayFrames, Box, Clip, Spacing, TissueRegion
-from plugins.fasciculation.flow import steps
-from plugins.fasciculation.grid import grid_of
+from plugins.contract import Box
 from service.demo.simulator import Picture, twitches
 from service.demo.simulator.cine import schedule
 from service.demo.simulator.scenes import ASSESSABLE, MOVING, scene
@@ -70,22 +69,15 @@ def semi(folder: Path, kind: str, seed: int, per_minute: float, duration_s: floa
     if name.exists():
         return
     cine, warped = moving_clip(kind, seed, per_minute, duration_s)
-    spacing = Spacing(warped.spacing_mm, warped.spacing_mm)
-    region = TissueRegion(cine.picture.box, spacing)
-    grid = grid_of(Clip("1", "1", ArrayFrames(np.zeros((1, *warped.still.shape), np.uint8)), (region,)))
-    found = list(steps(warped_frames(warped), grid))
+    grid = grid_for(warped.still.shape, cine.picture.box, warped.spacing_mm)
     times = [time_s for time_s, _ in schedule(warped.seed, duration_s, warped.frame_rate_hz, warped.faults)]
-    np.savez(
+    keep(
         name,
-        flow=np.array([step.flow for step in found], np.float32),
-        texture=np.mean([step.texture for step in found], axis=0),
-        frame=np.array([step.frame for step in found]),
+        work=np.stack([grid.reduced(frame) for frame in warped_frames(warped)]),
         times=np.array(times),
-        outline=np.array([cine.picture.point(*place) for place in cine.tissue.outline_mm]),
         meta=np.array([f"semi-{kind}", seed, per_minute, duration_s], dtype=object),
-        truth=np.array([asdict(twitch) for twitch in twitches(replace(cine, picture=cine.picture))], dtype=object),
+        truth=np.array([asdict(twitch) for twitch in twitches(cine)], dtype=object),
         grid=np.array([grid], dtype=object),
-        motions=np.array(cine.motions, dtype=object),
         picture=np.array([cine.picture], dtype=object),
     )
 
@@ -93,13 +85,13 @@ def semi(folder: Path, kind: str, seed: int, per_minute: float, duration_s: floa
 def main() -> None:
     cv2.setNumThreads(1)
     folder, first, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    per_minute = float(sys.argv[4]) if len(sys.argv) > 4 else 20.0
-    kinds = sys.argv[5:] or [*ASSESSABLE, *MOVING]
+    per_minute, seconds = float(sys.argv[4]), float(sys.argv[5])
+    kinds = sys.argv[6:] or [*ASSESSABLE, *MOVING]
     folder.mkdir(parents=True, exist_ok=True)
     for seed in range(first, first + count):
         for kind in kinds:
             begun = time.time()
-            semi(folder, kind, seed, per_minute, 10.0 if seed < 5000 else 20.0)
+            semi(folder, kind, seed, per_minute, seconds)
             print("semi", kind, seed, f"{time.time() - begun:.1f} s", flush=True)
 
 

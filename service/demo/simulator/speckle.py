@@ -1,8 +1,9 @@
 """From scatterers to a B-mode picture: a Gaussian point spread function in IQ, envelope, logarithm, grey levels.
 
-Scatterers lie on a jittered grid and have complex Gaussian amplitudes, so that the sum over a resolution cell is
-itself complex Gaussian and the envelope Rayleigh distributed, even with few scatterers in a cell (Goodman 1975:
-mean over SD of the envelope is 1.91). Reading the envelope between grid points fills its nulls: 1.8 to 2.1 is reached.
+Scatterers lie on a lattice, a little jittered, and have complex Gaussian amplitudes. Every pixel is then a sum of
+complex Gaussians whose weights are the same everywhere, so that the speckle is fully developed: the envelope is
+Rayleigh distributed and the intensity exponential, nulls included (Goodman 1975), however few scatterers lie in a
+resolution cell. The echo is computed at the pixels' own centres; an envelope read between grid points has no nulls.
 Lateral position ``x`` and depth ``z`` are in millimetres from the left end and the face of the probe.
 """
 
@@ -24,6 +25,12 @@ Echo = Callable[[Floats, Floats], Floats]
 
 MARGIN_MM = 4.0
 """Tissue beyond the picture's edges, so that motion brings speckle in and not emptiness."""
+AXIAL_PITCH = 0.55
+"""Distance of scatterers in depth over that across: the pulse is about so much shorter than the beam is wide."""
+JITTER = 0.4
+"""Share of its cell in which a scatterer may lie; more makes the speckle's weights uneven, none leaves a lattice."""
+FINE = 1.3
+"""Grid points per SD of pulse and beam, at least, when scatterers are spread over the grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +96,17 @@ class Scatterers:
     """Amplitudes one elevational correlation length further on: what comes in when the plane moves out of plane."""
 
 
-def scattered(echo: Echo, picture: Picture, rng: np.random.Generator, pitch_mm: float = 0.16) -> Scatterers:
-    """Scatterers of a tissue, one in every cell of ``pitch_mm``, jittered within it."""
+def scattered(echo: Echo, picture: Picture, rng: np.random.Generator, pitch_mm: float = 0.2) -> Scatterers:
+    """Scatterers of a tissue, ``pitch_mm`` apart across and ``AXIAL_PITCH`` of that in depth, jittered by a quarter.
+
+    Up to 1.6 SD of pulse and beam (0.23 mm for the default probe) the weights of the sum vary by less than 4 %.
+    """
+    deep_mm = AXIAL_PITCH * pitch_mm
     columns = int((picture.width_mm + 2 * MARGIN_MM) / pitch_mm)
-    rows = int((picture.depth_mm + 2 * MARGIN_MM) / pitch_mm)
-    jitter = rng.random((2, rows, columns), dtype=np.float32)
+    rows = int((picture.depth_mm + 2 * MARGIN_MM) / deep_mm)
+    jitter = JITTER * rng.random((2, rows, columns), dtype=np.float32)
     x = ((np.arange(columns, dtype=np.float32)[np.newaxis] + jitter[0]) * np.float32(pitch_mm) - MARGIN_MM).ravel()
-    z = ((np.arange(rows, dtype=np.float32)[:, np.newaxis] + jitter[1]) * np.float32(pitch_mm) - MARGIN_MM).ravel()
+    z = ((np.arange(rows, dtype=np.float32)[:, np.newaxis] + jitter[1]) * np.float32(deep_mm) - MARGIN_MM).ravel()
     level = echo(x, z) * np.float32(np.sqrt(0.5))
     draw = rng.standard_normal((4, x.size), dtype=np.float32)
     here = ((draw[0] + 1j * draw[1]) * level).astype(np.complex64)
@@ -106,24 +117,30 @@ def scattered(echo: Echo, picture: Picture, rng: np.random.Generator, pitch_mm: 
 def envelope(x_mm: Floats, z_mm: Floats, amplitude: Complexes, picture: Picture, probe: Probe) -> Floats:
     """Envelope of the echo on the picture's tissue box, shape (rows, columns) of that box.
 
-    Each scatterer is spread over the four nearest points of a grid finer than the pulse, times
-    ``exp(4 pi i z / wavelength)``, and the grid is convolved with the two Gaussians. The result is scaled so that
-    tissue of amplitude 1.0 has a mean intensity of 1.0 whatever the density of scatterers.
+    Each scatterer is spread over the four nearest points of a grid, times ``exp(4 pi i z / wavelength)``, and the grid
+    is convolved with the two Gaussians. The grid's points fall on the pixels' centres, or on whole parts of a pixel
+    where pixels are coarse against the pulse; nothing is interpolated. The result is scaled so that tissue of
+    amplitude 1.0 has a mean intensity of 1.0 whatever the density of scatterers.
     """
-    step_x, step_z = probe.lateral_sigma_mm / 1.3, probe.axial_sigma_mm / 1.3
-    pad = 4
-    width = int(np.ceil(picture.width_mm / step_x)) + 2 * pad
-    height = int(np.ceil(picture.depth_mm / step_z)) + 2 * pad
+    parts_x = max(1, int(np.ceil(FINE * picture.spacing_mm / probe.lateral_sigma_mm)))
+    parts_z = max(1, int(np.ceil(FINE * picture.spacing_mm / probe.axial_sigma_mm)))
+    step_x, step_z = picture.spacing_mm / parts_x, picture.spacing_mm / parts_z
+    sigma_x, sigma_z = probe.lateral_sigma_mm / step_x, probe.axial_sigma_mm / step_z
+    pad_x, pad_z = int(4 * sigma_x) + 2, int(4 * sigma_z) + 2
+    box = picture.box
+    width = (box.column1 - box.column0 - 1) * parts_x + 1
+    height = (box.row1 - box.row0 - 1) * parts_z + 1
     turn = z_mm * np.float32(4 * np.pi / probe.wavelength_mm)
     # cosine and sine apart: numpy has vector code for them, but not for the complex exponential
     phased = amplitude * (np.cos(turn) + 1j * np.sin(turn))
-    iq = _splat(x_mm / step_x + pad - 0.5, z_mm / step_z + pad - 0.5, phased, (height, width))
-    sigma_x, sigma_z = probe.lateral_sigma_mm / step_x, probe.axial_sigma_mm / step_z
+    # the first pixel's centre lies half a pixel into the tissue
+    column, row = x_mm / step_x + (pad_x - parts_x / 2), z_mm / step_z + (pad_z - parts_z / 2)
+    iq = _splat(column, row, phased, (height + 2 * pad_z, width + 2 * pad_x))
     spread = cv2.GaussianBlur(iq, (0, 0), sigmaX=sigma_x, sigmaY=sigma_z, borderType=cv2.BORDER_CONSTANT)
+    spread = np.ascontiguousarray(spread[pad_z : pad_z + height : parts_z, pad_x : pad_x + width : parts_x])
     density = x_mm.size * step_x * step_z / float(np.ptp(x_mm) * np.ptp(z_mm))
     gain = np.float32(1.0 / _intensity_gain(sigma_x, sigma_z, density))
-    size = np.asarray(cv2.magnitude(spread[..., 0], spread[..., 1]), np.float32) * gain
-    return _resample(size, picture, pad, step_x, step_z)
+    return np.asarray(cv2.magnitude(spread[..., 0], spread[..., 1]), np.float32) * gain
 
 
 def grey(size: Floats, picture: Picture) -> Floats:
@@ -162,14 +179,3 @@ def _intensity_gain(sigma_x: float, sigma_z: float, density: float) -> float:
     """Root of the summed squared weights: bilinear spreading adds a variance of about 1/6 grid step each way."""
     wide_x, wide_z = np.sqrt(sigma_x**2 + 1 / 6), np.sqrt(sigma_z**2 + 1 / 6)
     return float(np.sqrt(density / (4 * np.pi * wide_x * wide_z)))
-
-
-def _resample(size: Floats, picture: Picture, pad: int, step_x: float, step_z: float) -> Floats:
-    """The grid's values at the centres of the picture's pixels."""
-    box, spacing = picture.box, picture.spacing_mm
-    columns = ((np.arange(box.column1 - box.column0) + 0.5) * spacing / step_x + pad - 0.5).astype(np.float32)
-    rows = ((np.arange(box.row1 - box.row0) + 0.5) * spacing / step_z + pad - 0.5).astype(np.float32)
-    # a scale and a shift: warpAffine maps destination pixels back to the grid
-    back = np.array([[spacing / step_x, 0, columns[0]], [0, spacing / step_z, rows[0]]], np.float32)
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(size, back, (columns.size, rows.size), flags=flags), np.float32)
