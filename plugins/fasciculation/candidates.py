@@ -5,6 +5,7 @@ Every number is dimensionless or in millimetres and seconds, so that it does not
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,16 +101,19 @@ def candidates(field: Field) -> list[Candidate]:
 def _merged(found: list[Peak], field: Field) -> list[Peak]:
     """The highest of maxima that belong together."""
     kept: list[Peak] = []
+    block_mm = field.grid.block_mm
     for peak in sorted(found, key=lambda peak: -peak.height_mm):
-        if not any(_belongs(peak, other, field) for other in kept):
+        if not any(_belongs(peak, other, field, block_mm) for other in kept):
             kept.append(peak)
     return kept
 
 
-def _belongs(peak: Peak, other: Peak, field: Field) -> bool:
+def _belongs(peak: Peak, other: Peak, field: Field, block_mm: tuple[float, float]) -> bool:
     """Whether a lower maximum is part of a higher one, or its echo: a long span that straddles a large event."""
-    high, wide = field.grid.block_mm
-    if np.hypot((peak.row - other.row) * high, (peak.column - other.column) * wide) >= TOGETHER_MM:
+    if abs(peak.time - other.time) > field.rate_hz:
+        return False
+    high, wide = block_mm
+    if math.hypot((peak.row - other.row) * high, (peak.column - other.column) * wide) >= TOGETHER_MM:
         return False
     gap_s = abs(peak.time - other.time) / field.rate_hz
     span_s = SPANS_S[int(field.scored.span[peak.time, peak.row, peak.column])]

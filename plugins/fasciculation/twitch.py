@@ -53,14 +53,13 @@ def score(path: Floats, rate_hz: float, grid: Grid) -> Score:
         lag = max(1, round(span_s * rate_hz))
         if 2 * lag >= count:
             break
-        there = moved[lag : count - lag] - moved[: count - 2 * lag]
-        back = moved[lag : count - lag] - moved[2 * lag :]
-        both = there[..., 0] * back[..., 0] + there[..., 1] * back[..., 1]
+        gone = moved[lag:] - moved[:-lag]
+        # the way there is what is gone up to a time, the way back what is gone from it on, the other way round
+        both = -np.einsum("...i,...i->...", gone[:-lag], gone[lag:])
         height = np.sqrt(np.maximum(both, 0))
         part = slice(lag, count - lag)
         # a longer span must be clearly better: noise grows with the span
-        better = height > best[part] * 1.05
-        which[part][better] = index
+        np.copyto(which[part], index, where=height > best[part] * np.float32(1.05))
         np.maximum(best[part], height, out=best[part])
         if index == len(SPANS_S) - 1:
             # every third time is enough for a median
