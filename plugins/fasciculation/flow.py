@@ -117,7 +117,7 @@ class _Estimator:
         together = cv2.blur(fine, (3, 3))
         far = np.square(together).sum(axis=2) > _FAR**2
         jumped = (unlike > _UNLIKE) & (unlike > _JUMP * usual)
-        return max(np.count_nonzero(far), np.count_nonzero(jumped)) > _FAR_SHARE * unlike.size
+        return bool(max(np.count_nonzero(far), np.count_nonzero(jumped)) > _FAR_SHARE * unlike.size)
 
     def _warped(self, picture: Floats, flow: Floats) -> Floats:
         size = picture.shape[::-1]

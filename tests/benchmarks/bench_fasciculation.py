@@ -1,4 +1,4 @@
-"""Counting fasciculations in a clip of 60 s: time on one core and memory, beside OpenCV's own motion over the same file.
+"""Counting fasciculations in a clip of 60 s: time on one core and memory, beside OpenCV's own motion of that file.
 
 Every line decodes the same DICOM file (640 x 480, 30 frames a second, JPEG baseline) in a process of its own with one
 thread, one after the other, several times; medians of CPU time. ``decoding alone`` is the floor of all of them. MOG2
@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 SECONDS, SHORT_S, RATE_HZ = 60, 10, 30
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 TIMES_REAL, MEMORY_MB = 15, 300
 
 
@@ -113,7 +113,7 @@ def child(name: str, path: str) -> None:
     import plugins.fasciculation
     import service.analyse.exam
 
-    assert plugins.fasciculation and service.analyse.exam  # noqa: S101
+    assert plugins.fasciculation and service.analyse.exam
     cv2.setNumThreads(1)
     imports = peak_mb()
     begun = time.process_time()
