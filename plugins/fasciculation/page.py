@@ -25,6 +25,7 @@ from plugins.contract import (
 )
 from plugins.fasciculation.clip import ClipMotion
 from plugins.fasciculation.judge import FASCICULATION
+from plugins.fasciculation.motion import PROBE_MM_S
 
 LEAD_S = 0.6
 """Shown before and after the largest events in the overlay clip."""
@@ -65,27 +66,28 @@ def page_of(clip: Clip, motion: ClipMotion, events: tuple[Event, ...], outline: 
     panels = [
         Panel("Frame of the clearest event" if marks else "Frame from the middle", image, crop, (border, *marks)),
         Panel("Where it moved", image, crop, (border,), heat_of(motion, events)),
+        Panel("Result", text=text),
         Panel("Events over time", chart=raster(motion, events)),
         Panel("Movement of the whole picture", chart=_unrest(motion)),
-        Panel("Result", text=text),
     ]
     footer = f"{clip.frames.count} frames, {motion.rate_hz:.1f} different frames per second"
     return Page("Fasciculations", tuple(panels), (footer,))
 
 
 def raster(motion: ClipMotion, events: tuple[Event, ...]) -> Chart:
-    """One row for fasciculations, one for each name of what was rejected, bars where nothing was judged."""
+    """One row for fasciculations, one for each name of what was rejected, bars where nothing was judged; whole clip."""
     names = [FASCICULATION, *sorted(Counter(event.rejected_as for event in events if not event.accepted))]
     series = [
         Series(
             "raster",
             tuple(event.properties["peak_s"] for event in events if (event.rejected_as or FASCICULATION) == name),
             tuple(float(row) for event in events if (event.rejected_as or FASCICULATION) == name),
-            label=name,
         )
         for row, name in enumerate(names)
     ]
     high = len(names) - 0.5
+    # a band without height: the axis shows the whole clip, also where nothing happened
+    series.append(Series("band", (0.0, motion.span_s), (high, high), (high, high)))
     series += [
         Series("band", (each.start_s, each.end_s), (-0.5, -0.5), (high, high), f"not judged: {each.name}")
         for each in motion.stretches
@@ -94,9 +96,11 @@ def raster(motion: ClipMotion, events: tuple[Event, ...]) -> Chart:
 
 
 def _unrest(motion: ClipMotion) -> Chart:
-    """Speed of the whole picture."""
+    """Speed of the whole picture, and from where on nothing is judged."""
     times = tuple(0.2 * (index + 0.5) for index in range(len(motion.probe_mm_s)))
-    return Chart("Probe", "time (s)", "speed (mm/s)", (Series("line", times, motion.probe_mm_s),))
+    speed = Series("line", times, motion.probe_mm_s)
+    limit = Series("limit", (0.0, motion.span_s), (PROBE_MM_S, PROBE_MM_S), label="faster: not judged")
+    return Chart("Probe", "time (s)", "speed (mm/s)", (speed, limit))
 
 
 def _mark(event: Event, motion: ClipMotion) -> Line:

@@ -49,18 +49,22 @@ def draw_chart(canvas: Canvas, chart: Chart, place: Place) -> None:
     x, y, width, height = place
     rows = chart.y_names
     left = 28 + max([width_of(name, 17) for name in rows] or [46.0]) + 8
-    legend = [one for one in chart.series if one.label]
+    legend = list({one.label: one for one in reversed(chart.series) if one.label}.values())[::-1]
     top = 34 if legend else 10
     low, high = _range(chart)
     axes = _Axes(x + left, y + top, max(width - left - 16, 40), max(height - top - 56, 40), low, high, bool(rows))
     _grid(canvas, chart, axes)
-    for index, series in enumerate(chart.series):
-        _DRAW.get(series.kind, _line)(canvas, axes, series, _colour(series, index))
+    for series in chart.series:
+        _DRAW.get(series.kind, _line)(canvas, axes, series, _colour(chart, series))
     _legend(canvas, axes, chart, legend)
 
 
-def _colour(series: Series, index: int) -> Colour:
-    return AMBER if series.kind == "limit" else CYCLE[index % len(CYCLE)]
+def _colour(chart: Chart, series: Series) -> Colour:
+    """Series of one kind and one label are one thing, and have one colour."""
+    if series.kind == "limit":
+        return AMBER
+    alike = (one is series or (bool(one.label) and one.label == series.label) for one in chart.series)
+    return CYCLE[list(alike).index(True) % len(CYCLE)]
 
 
 def _range(chart: Chart) -> tuple[XY, XY]:
@@ -150,7 +154,7 @@ def _legend(canvas: Canvas, axes: _Axes, chart: Chart, labelled: Sequence[Series
     """Labels in a row above the plot, as far as they fit."""
     x = axes.x
     for series in labelled:
-        colour = _colour(series, chart.series.index(series))
+        colour = _colour(chart, series)
         if x + 26 + width_of(series.label, 16) > axes.x + axes.width:
             return
         dash = 6.0 if series.kind == "limit" else 0.0
