@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from service import config
 from service.errors import Misconfigured
@@ -157,3 +157,33 @@ def test_settings_are_frozen() -> None:
 )
 def test_the_uid_rule_is_that_of_the_standard_but_for_leading_zeros(uid: str, good: bool) -> None:
     assert (config.UID_PATTERN.fullmatch(uid) is not None) is good
+
+
+def test_every_secret_can_lie_in_a_file() -> None:
+    """Each field that holds a secret has a twin that names a file; none but these hold one."""
+    held = []
+
+    def look(model, key: str) -> None:
+        for name, field in model.model_fields.items():
+            inner = [field.annotation, *getattr(field.annotation, "__args__", ())]
+            if SecretStr in inner:
+                held.append(f"{key}{name}")
+                assert f"{name}_file" in model.model_fields, f"{key}{name}"
+            for kind in inner:
+                if isinstance(kind, type) and issubclass(kind, BaseModel):
+                    look(kind, f"{key}{name}.")
+
+    look(config.Settings, "")
+    assert held == ["orthanc.password", "destination.password"]
+    assert "database_file" in config.Service.model_fields
+
+
+def test_the_ledgers_address_is_read_from_a_file(tmp_path) -> None:
+    (tmp_path / "address").write_text("postgresql+psycopg://nmus:word@db/nmus\n")
+    (tmp_path / "nmus.toml").write_text('[service]\ndatabase_file = "address"\n')
+    assert config.load(tmp_path / "nmus.toml").service.database == "postgresql+psycopg://nmus:word@db/nmus"
+    with pytest.raises(Misconfigured, match="give one of them"):
+        config.validated({"service": {"database": "sqlite:///x", "database_file": "address"}})
+    (tmp_path / "address").write_text("\n")
+    with pytest.raises(Misconfigured, match="write the address"):
+        config.load(tmp_path / "nmus.toml")

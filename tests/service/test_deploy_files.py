@@ -249,6 +249,9 @@ def test_the_ledger_is_in_a_database_that_is_ready_first_and_has_its_password_fr
     assert (url.host, url.username, url.database) == ("database", database["environment"]["POSTGRES_USER"], "nmus")
     pinned = (DEPLOY / "requirements.txt").read_text(encoding="utf-8")
     assert "\npsycopg==" in pinned, "the image can speak to it"
+    image = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    assert "postgresql-client" in image and image.count("-trixie") == 2, "pg_dump of Debian 13 is of version 17"
+    assert re.fullmatch(r"postgres:17(\.\d+)?-alpine", database["image"]), "pg_dump must be as new as the server"
 
 
 def test_orthanc_is_new_enough_and_has_no_plugins(compose: dict[str, Any]) -> None:
