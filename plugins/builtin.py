@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from plugins.change import SinceLast
 from plugins.contract import Plugin, Summary
 from plugins.echogenicity import Echogenicity
 from plugins.echogenicity.summary import MuscleExam
@@ -10,4 +11,4 @@ from plugins.fasciculation import Fasciculation, FasciculationExam
 from plugins.nerve_area import NerveArea, NerveSummary
 
 BUILTIN: tuple[Plugin, ...] = (Echogenicity(), NerveArea(), Fasciculation())
-SUMMARIES: tuple[Summary, ...] = (MuscleExam(), NerveSummary(), FasciculationExam(), Coverage())
+SUMMARIES: tuple[Summary, ...] = (MuscleExam(), NerveSummary(), FasciculationExam(), SinceLast(), Coverage())

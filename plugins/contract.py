@@ -23,6 +23,7 @@ from plugins.drawing import (
     Panel,
     Series,
 )
+from plugins.earlier import Change, Earlier, PriorReport
 from plugins.findings import (
     Action,
     Declined,
@@ -60,6 +61,7 @@ __all__ = [
     "Action",
     "ArrayFrames",
     "Box",
+    "Change",
     "Chart",
     "Clip",
     "Code",
@@ -89,6 +91,7 @@ __all__ = [
     "Panel",
     "Plugin",
     "Point",
+    "PriorReport",
     "Question",
     "ReasonCode",
     "References",
@@ -144,22 +147,6 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
-    """One value of an earlier exam, parsed back from a report."""
-
-    structure: str
-    side: Side
-    site: str | None
-    measurement: str
-    value: float
-    unit: str
-    days_ago: float
-    device: Device = Device()
-    report_uid: str | None = None
-    plugin_version: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Conclusion:
     """A statement about the whole exam, with its evidence and source."""
 
@@ -172,6 +159,8 @@ class Conclusion:
     source: str = ""
     evaluable: bool = True
     pages: tuple[Page, ...] = ()
+    changes: tuple[Change, ...] = ()
+    """Values held against those of an earlier exam; reported as coded comparisons."""
 
 
 @runtime_checkable

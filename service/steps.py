@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
-from plugins.contract import Finding, NotAssessable, Result, parameters
+from plugins.contract import Conclusion, Earlier, Finding, NotAssessable, Result, parameters
 from reference_store import anatomy
 from reference_store.comparison import References
 from reference_store.store import latest
@@ -39,6 +39,7 @@ from service.errors import Misconfigured
 from service.ledger import Instance, Job, Ledger, Outcome, Verdict, Withdrawal
 from service.ledger import Result as Stored
 from service.logs import event
+from service.looking_back import LookingBack
 from service.patient.guard import Guard
 from service.patient.keys import Keys
 from service.report.assemble import reports
@@ -79,13 +80,14 @@ class StudyWork:
         watch = _Watch()
         exam = call(read_exam, paths, mapping_rules(self.settings), limits=_READ_LIMITS, scratch=scratch, wanted=wanted)
         watch.lap("study read", len(paths))
+        looking = LookingBack(paths, self.settings, scratch, wanted)
         references = self._references()
         results = analyse(exam.acquisitions, self.registry, references, room)
         watch.lap("plugins run", len(results))
         crash.point("mid_plugin")
         with tempfile.TemporaryDirectory(prefix="report-", dir=scratch) as folder:
             making = self._making(job, Path(folder))
-            work = ReportWork(job.study_instance_uid, exam, results, self.registry, references)
+            work = ReportWork(job.study_instance_uid, exam, results, self.registry, references, *looking.found())
             content, made = call(
                 conclude_and_report, work, making, limits=_REPORT_LIMITS, scratch=scratch, wanted=wanted
             )
@@ -235,11 +237,15 @@ class ReportWork:
     results: tuple[Result, ...]
     registry: Registry
     references: References
+    earlier: tuple[Earlier, ...] = ()
+    looked: tuple[Conclusion, ...] = ()
+    """What is to be said of the search for earlier exams."""
 
 
 def conclude_and_report(work: ReportWork, making: Making) -> tuple[Content, tuple[ReportObject, ...]]:
     """Exam-level conclusions, then every object of the study. Runs inside a child process."""
-    conclusions = summarise(work.results, (), work.registry.summaries, work.references)
+    concluded = summarise(work.results, work.earlier, work.registry.summaries, work.references)
+    conclusions = (*concluded, *work.looked)
     told = [*records(work.results), *(conclusion_record(one) for one in conclusions)]
     files = {uid: Path(path) for uid, path in work.exam.files}
     files |= {one.sop_instance_uid: Path(one.path) for one in work.exam.unread if one.is_image and one.sop_instance_uid}

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from plugins.contract import Conclusion, Earlier, References, Result
 from plugins.nerve_area import ratios
-from plugins.nerve_area.change import changes
 from plugins.nerve_area.exam import Exam, exam_of
 from plugins.nerve_area.nerve_map import pages
 from plugins.nerve_area.patterns import pattern
@@ -34,7 +33,8 @@ class NerveSummary:
     def summarise(
         self, results: Sequence[Result], earlier: Sequence[Earlier], references: References
     ) -> Sequence[Conclusion]:
-        """Conclude from the areas alone; nothing without at least one."""
+        """Conclude from the areas alone; nothing without at least one. Change over time is another summary's."""
+        del earlier
         exam = exam_of(results)
         if not exam.areas:
             return ()
@@ -51,7 +51,6 @@ class NerveSummary:
         for protocol in asked:
             if not protocol.recalled or protocol.key in self.confirmed:
                 conclusions.extend(_verdict(protocol, exam))
-        conclusions.extend(changes(exam, earlier))
         shown = pages(exam)
         if shown:
             conclusions.append(Conclusion("nerve_map", "Nerve map", "All areas against their limits.", pages=shown))

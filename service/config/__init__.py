@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from service.config.fields import UID_PATTERN
 from service.config.inward import Stow, WatchedFolder
+from service.config.looking_back import Priors
 from service.config.peers import Archive, Identity, Reconcile, Scanner
 from service.config.reading import load, validated
 from service.config.sections import (
@@ -36,6 +37,7 @@ __all__ = [
     "Logs",
     "Mapping",
     "OrthancSource",
+    "Priors",
     "Reconcile",
     "References",
     "Report",

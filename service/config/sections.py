@@ -11,6 +11,7 @@ from reference_store.values import Side, View
 from service.config.fields import AETitle, Network, Pattern, PeerPort, Port, SrClass, Uid
 from service.config.fields import Section as _Section
 from service.config.inward import Stow, WatchedFolder
+from service.config.looking_back import Priors
 from service.config.peers import Archive, Identity, Reconcile, Scanner, confirmable, names_once
 from service.config.secrets import first_line
 from service.config.security import Tls, Web
@@ -270,6 +271,7 @@ class Settings(_Section):
     scanner: tuple[Scanner, ...] = ()
     identity: Identity = Identity()
     reconcile: Reconcile = Reconcile()
+    priors: Priors = Priors()
     mapping: tuple[Mapping, ...] = ()
     tls: Tls = Tls()
     web: Web = Web()
@@ -300,6 +302,8 @@ class Settings(_Section):
             if twice:
                 raise ValueError(f"[[{section}]] has the name {sorted(twice)[0]!r} more than once: names must differ")
         self.stow.check(self.web.host)
+        sources = {one.name for one in self.archive} | {one.name for one in self.orthanc}
+        self.priors.check(sources | {one.name for one in self.destination})
         return self
 
     def placed(self, folder: Path) -> Settings:

@@ -19,6 +19,7 @@ from plugins.codes import PRIVATE_SCHEME
 from plugins.contract import Finding, Result, Scope
 from service.report import codes
 from service.report.codes import concept
+from service.report.comparisons import add_comparisons
 from service.report.identity import derived_uid, digest
 from service.report.measurement_groups import Subjects, distinct, group, pseudonym
 from service.report.narrative import evaluations
@@ -113,6 +114,7 @@ def _write(
         _name_the_purpose(item)
     make_ours(document, evidence[0], plan.content_qualification)
     freeze(document, moment.time)
+    add_comparisons(document, content, headers)
     name = f"{uid}.dcm"
     document.save_as(making.folder / name, enforce_file_format=True)
     return ReportObject(

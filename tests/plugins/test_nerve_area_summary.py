@@ -15,7 +15,6 @@ from plugins.contract import (
     Box,
     Clip,
     Comparison,
-    Earlier,
     Finding,
     FrameRef,
     Measurement,
@@ -197,11 +196,3 @@ def test_pages_show_both_sides_at_one_scale_and_the_map():
     assert {s.label: s.x for s in chart.series}["right"] == (pytest.approx(100 * 12 / 11),)
     assert pair[0].crop == pair[1].crop
     assert [panel.title[:18] for panel in pair] == ["Ulnar nerve right,", "Ulnar nerve left, "]
-
-
-def test_change_since_the_latest_earlier_exam():
-    def before(days: float, value: float) -> Earlier:
-        return Earlier("median_nerve", Side.RIGHT, "wrist", "area", value, "mm2", days)
-
-    text = conclude(result("median_nerve", "wrist", 12.0), earlier=(before(400, 9.0), before(90, 10.0)))
-    assert "+2.0 mm²" in text["change_median_nerve_right_wrist"].text
