@@ -381,13 +381,13 @@ def test_sixty_associations_at_once_lose_nothing(listening, an_image, until) -> 
         stored.append(association.send_c_store(an_image()).Status)
         association.release()
 
-    threads = [threading.Thread(target=send) for _ in range(20)]
+    threads = [threading.Thread(target=send) for _ in range(60)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert stored == [0] * 20
-    assert here.ledger.status().instances == 20
+    assert stored == [0] * 60
+    assert here.ledger.status().instances == 60
 
 
 def test_a_full_disk_is_told_as_such_and_for_now(listening, an_image, monkeypatch) -> None:
