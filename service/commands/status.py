@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from service.commands.shared import add_json, add_settings, ledger_of, say, settings_of
-from service.ledger import JobState
+from service.ledger import JobState, Status
 from service.web.pages import status_json
 
 
@@ -37,13 +37,35 @@ def run(args: argparse.Namespace) -> int:
         for two in status.circuits:
             if two.paused or two.retry_at > now:
                 say(f"   {two.destination} is {'paused' if two.paused else 'not reachable'}: {two.reason}")
+        _say_proof(status)
         if status.conflicts:
             say(f"ALARM      {status.conflicts} objects came with a known UID but other bytes (nmus status --study)")
         for state in (JobState.FAILED, JobState.DEAD):
             for job in ledger.jobs(state):
                 say(f"{state.value:10} study {job.study_instance_uid}: {job.reason}")
-    trouble = status.conflicts or status.jobs["failed"] or status.jobs["dead"] or any(one.held for one in status.outbox)
+    doubtful = status.quarantined or any(one.unconfirmed for one in status.confirmations)
+    trouble = (
+        doubtful
+        or status.conflicts
+        or status.jobs["failed"]
+        or status.jobs["dead"]
+        or any(one.held for one in status.outbox)
+    )
     return int(bool(trouble))
+
+
+def _say_proof(status: Status) -> None:
+    for one in status.confirmations:
+        say(f"kept by {one.destination}: {one.confirmed} confirmed, {one.open} open, {one.unconfirmed} NOT confirmed")
+    for two in status.reconciliations:
+        what = "images there that we lack" if two.kind == "images" else "results that it lacks"
+        moment = time.strftime("%Y-%m-%d %H:%M", time.gmtime(two.at))
+        found = two.error or f"{two.missing} of {two.looked} {what}, {two.mended} mended"
+        say(f"compared with {two.peer}, {moment} UTC: {found}")
+    if status.quarantined:
+        say(f"HELD BACK  {status.quarantined} studies: nmus release shows which and why")
+    if status.unanswered_requests:
+        say(f"scanners   {status.unanswered_requests} commitment requests unanswered: add [[scanner]], nmus redrive")
 
 
 def _study(ledger: Any, uid: str) -> int:  # noqa: ANN401

@@ -35,6 +35,7 @@ from service.config import Listener, Tls
 from service.errors import Misconfigured, Refused
 from service.proof.commitment import PUSH_MODEL
 from service.receive.archive import Incoming
+from service.receive.association_log import AssociationLog
 from service.receive.command_set import StoreRequest
 from service.receive.commitment import Commitment, CommittingAssociation
 from service.receive.data_phase import Answer
@@ -49,8 +50,9 @@ _LOGGER = logging.getLogger(__name__)
 class Reception:
     """Joins an association to the intake: the ``taker`` of the data phase, and the handler of pynetdicom's own."""
 
-    def __init__(self, intake: Intake, maximum_object_bytes: int) -> None:
+    def __init__(self, intake: Intake, maximum_object_bytes: int, log: AssociationLog | None = None) -> None:
         self._intake = intake
+        self._log = log
         self.maximum_object_bytes = maximum_object_bytes
 
     def begin(self, association: Association, request: StoreRequest, transfer_syntax_uid: str) -> Incoming | Answer:
@@ -68,11 +70,15 @@ class Reception:
             self._intake.take(incoming, _calling(association), association.requestor.address, announced)
         except Refused as refusal:
             return self._refused(association, refusal)
+        if self._log is not None:
+            self._log.stored(association, incoming.size)
         return 0x0000, ""
 
     def _refused(self, association: Association, refusal: Refused) -> Answer:
         with logs.bound(peer=association.requestor.address, calling_ae_title=_calling(association)):
             self._intake.refused(refusal)
+        if self._log is not None:
+            self._log.refused(association)
         return refusal.status, str(refusal)
 
     def handle_store(self, event: evt.Event) -> int:
@@ -110,6 +116,8 @@ class StorageProvider:
         Folder for pynetdicom's own temporary files, on the data folder's disk.
     commitment:
         Storage commitment; none is offered without.
+    log:
+        Keeps a row for each association.
 
     Raises
     ------
@@ -125,13 +133,15 @@ class StorageProvider:
         *,
         tls: Tls | None = None,
         commitment: Commitment | None = None,
+        log: AssociationLog | None = None,
     ) -> None:
         self._settings = settings
         self._intake = intake
         self._commitment = commitment
+        self._log = log
         self.rejections: Counter[str] = Counter()
         _configure_pynetdicom(spool)
-        self._reception = Reception(intake, settings.maximum_object_mb * 1_000_000)
+        self._reception = Reception(intake, settings.maximum_object_mb * 1_000_000, log)
         self._ae = AE()
         _limit(self._ae, settings)
         self._plain = self._listen(settings.port, None) if settings.plain else None
@@ -186,6 +196,8 @@ class StorageProvider:
         handlers.append((evt.EVT_C_STORE, self._reception.handle_store))
         if self._commitment is not None:
             handlers += self._commitment.handlers
+        if self._log is not None:
+            handlers += self._log.handlers
         extras: dict[str, object] = {}
         if is_known_version():
             association = type("NmusAssociation", (CommittingAssociation,), {"taker": self._reception})

@@ -10,6 +10,7 @@ from service.app import App, Orders
 from service.config import Settings
 from service.logs import event, set_up
 from service.receive.archive import Archive
+from service.receive.association_log import AssociationLog
 from service.receive.commitment import Commitment
 from service.receive.intake import Intake
 from service.receive.listener import StorageProvider
@@ -37,7 +38,10 @@ def run(app: App, orders: Orders) -> None:
     settings = app.settings.listener
     intake = Intake(app.ledger, app.archive, settings.refuse_free_mb)
     commitment = Commitment(app.ledger, app.data_folder, _titles(app.settings))
-    provider = StorageProvider(settings, intake, app.archive.spool, tls=app.settings.tls, commitment=commitment)
+    log = AssociationLog(app.ledger)
+    provider = StorageProvider(
+        settings, intake, app.archive.spool, tls=app.settings.tls, commitment=commitment, log=log
+    )
     for port in filter(None, (provider.port, provider.tls_port)):
         event(_LOG, logging.INFO, "listening", host=settings.host, port=port)
     beat = Beat(app, "listener", lambda: provider.counters)

@@ -160,6 +160,7 @@ def _web(app: App, intake: Intake) -> WebServer:
         watched=lambda: certificates(app.settings),
         hosts=host_names(settings.web),
         access=access_of(settings),
+        keys=Keys(secret_of(app.data_folder)),
     )
     server = WebServer(pages, place_of(settings.web), pages_tls(settings.web))
     server.start()

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from service.certificates import Certificate
 from service.ledger import Ledger, Status
+from service.web.proof_metrics import proof_metrics
 
 Clock = Callable[[], float]
 
@@ -38,6 +39,7 @@ class LedgerCollector(Collector):
         age = 0.0 if oldest is None else max(0.0, now - oldest)
         yield _gauge("nmus_job_oldest_seconds", "Age of the oldest analysis that waits", age)
         yield from _outbox(status, now)
+        yield from proof_metrics(status, now)
         disk = shutil.disk_usage(self._folder)
         yield _gauge("nmus_disk_free_bytes", "Free space where the data folder lies", disk.free)
         yield from _processes(status, now)

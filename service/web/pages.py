@@ -18,10 +18,12 @@ from starlette.routing import BaseRoute, Route
 
 from service.certificates import Certificate
 from service.ledger import Ledger
+from service.patient.keys import Keys
 from service.web.guard import Access, Guard, visitor
 from service.web.health import readiness
 from service.web.login import Login
 from service.web.metrics import exposition
+from service.web.proof import ProofPages
 from service.web.sessions import Guesses, Sessions
 from service.web.visits import Looked, Told
 
@@ -47,8 +49,9 @@ def application(
     watched: Callable[[], tuple[Certificate, ...]] = tuple,
     access: Access = Access(),  # noqa: B008 - frozen: no login
     told: Told = _untold,
+    keys: Keys | None = None,
 ) -> Starlette:
-    """The web application: ``/``, ``/study/UID``, ``/status.json``, ``/health/live``, ``/health/ready``, ``/metrics``.
+    """The web application: ``/``, ``/proof``, ``/why``, ``/study/UID``, ``/status.json``, ``/health``, ``/metrics``.
 
     Parameters
     ----------
@@ -62,6 +65,8 @@ def application(
         Who may look.
     told:
         Is given what the audit trail wants to know.
+    keys:
+        For ``/why``, which finds studies by accession number; without them there is no such page.
     """
     sessions = Sessions(clock, access.session_seconds)
     templates = Environment(loader=PackageLoader("service.web"), autoescape=True)
@@ -105,6 +110,7 @@ def application(
         routes=[
             *(login.routes() if access.users is not None else ()),
             Route("/", overview),
+            *ProofPages(ledger, keys, page, told).routes(),
             Route("/study/{uid}", study),
             Route("/status.json", lambda _request: Response(status_json(ledger), media_type="application/json")),
             Route("/health/live", lambda _request: JSONResponse({"live": True})),
