@@ -12,10 +12,13 @@ from pydicom.uid import UID
 
 from reference_store.values import Code
 from service import config
+from service.analyse import rejections
 from service.analyse.read_layout import SUPPORTED
 from service.deliver.answers import Fate, of_http, of_status
+from service.proof import commitment
+from service.proof.commitment import Standing, told_of
 from service.receive import identity, listener
-from service.report import codes, encapsulated_pdf, presentation_states, secondary_capture, structured_report
+from service.report import codes, encapsulated_pdf, presentation_states, rejection, secondary_capture, structured_report
 from service.report.values import SR_CLASSES
 from service.tls import CIPHERS
 
@@ -109,6 +112,7 @@ def test_the_classes_that_are_sent_are_those_that_are_made() -> None:
         presentation_states.GREY,
         presentation_states.COLOUR,
         encapsulated_pdf.ENCAPSULATED_PDF,
+        rejection.KEY_OBJECT_SELECTION,
     }
     assert told == {uid: UID(uid).name for uid in made}
 
@@ -136,3 +140,22 @@ def test_the_suites_of_the_tls_profiles_are_those_of_the_code() -> None:
     ]
     every = list(dict.fromkeys(suite for suites in CIPHERS.values() for suite in suites))
     assert told == [(one, ", ".join(name for name, suites in CIPHERS.items() if one in suites)) for one in every]
+
+
+def test_the_failure_reasons_of_commitment_have_the_consequences_that_are_stated() -> None:
+    stated = {int(row["failure reason"], 16): row["what follows"] for row in rows("3.3.4") if "failure reason" in row}
+    words = {Standing.LACKING: "lacking", Standing.UNKNOWN: "asked again", Standing.NEVER: "unconfirmed"}
+    assert set(stated) == set(commitment._REASONS)
+    assert [reason for reason, text in stated.items() if not text.startswith(words[told_of(reason).standing])] == []
+    given = {int(row["failure reason"], 16) for row in rows("3.2.5")}
+    assert given == {commitment.NO_SUCH_INSTANCE, commitment.PROCESSING_FAILURE, commitment.CONFLICT}
+
+
+def test_the_titles_of_rejection_notes_are_those_of_the_code() -> None:
+    told = {
+        markdown_page.plain(row["`--reason`"]): (markdown_page.plain(row["title"]), row["meaning"])
+        for row in rows("8.5")
+    }
+    assert told == {name: (code.value, code.meaning) for name, code in rejection.REASONS.items()}
+    assert dict(told.values()) == rejections.TITLES
+    assert f"number {rejection.SERIES_NUMBER}" in TEXT
