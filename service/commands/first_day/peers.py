@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import httpx
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -24,6 +24,7 @@ from service.commands.first_day.negotiating import (
     negotiated,
     own,
     peer_of,
+    reached,
     syntaxes_in_words,
 )
 from service.commands.first_day.rows import Row, State
@@ -31,12 +32,15 @@ from service.config import Archive, Destination, OrthancSource, Settings
 from service.deliver.stow import bearer, client
 from service.errors import Misconfigured, Unreachable
 from service.receive.offered import TRANSFER_SYNTAXES
+from service.report.encapsulated_pdf import ENCAPSULATED_PDF
+from service.report.presentation_states import COLOUR, GREY
 from service.report.values import SR_CLASSES
 
 CAPTURES = {
     "1.2.840.10008.5.1.4.1.1.7": "overlays and pages",
     "1.2.840.10008.5.1.4.1.1.7.4": "overlays on a cine",
 }
+STATES = {GREY: "outlines on grey images", COLOUR: "outlines on colour images"}
 _PLAIN = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 _NEWEST_WEAKNESS = (1, 12, 11)
 """Earlier Orthancs have published weaknesses in the reading of what a peer sends."""
@@ -59,6 +63,8 @@ def examine(settings: Settings, only: str | None = None) -> Examined:
         seen.rows.append(Row("own listener", "address", State.WARN, found, remedy))
     if only is None and settings.listener.enabled and settings.listener.plain:
         _listener(own(settings.listener), seen)
+    if only is None and settings.listener.enabled and settings.listener.tls_port:
+        seen.rows.append(_encrypted(own(settings.listener), settings.listener.tls_port))
     for target in settings.destination:
         if only in (None, target.name):
             _destination(target, settings, seen)
@@ -87,6 +93,15 @@ def _listener(peer: Peer, seen: Examined) -> None:
     _ultrasound(peer, seen, needed=True)
 
 
+def _encrypted(plain: Peer, port: int) -> Row:
+    """Whether something listens where TLS is spoken. A handshake would need a scanner's certificate."""
+    try:
+        reached(replace(plain, port=port))
+    except NoAssociation as error:
+        return Row(plain.place, "TLS port", State.BAD, str(error), "start the service (nmus serve)")
+    return Row(plain.place, "TLS port", State.GOOD, f"{plain.host}:{port} answers")
+
+
 def _ultrasound(peer: Peer, seen: Examined, *, needed: bool) -> None:
     """Every ultrasound class in every syntax. A PACS that takes none of some is told, not blamed: we send it none."""
     try:
@@ -110,6 +125,10 @@ def wanted(target: Destination, settings: Settings) -> dict[str, str]:
         found[SR_CLASSES[target.sr_class or settings.report.sr_class]] = "measurement reports"
     if "sc" in target.objects and settings.report.secondary_capture:
         found |= CAPTURES
+    if "gsps" in target.objects:
+        found |= STATES
+    if "pdf" in target.objects:
+        found[ENCAPSULATED_PDF] = "documents"
     return found
 
 
