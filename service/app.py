@@ -13,10 +13,12 @@ line and started again.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
 import secrets
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -56,6 +58,15 @@ class App:
         return Archive(self.data_folder)
 
     @property
+    def machine(self) -> str:
+        """What this machine is called in leases and heartbeats."""
+        return self.settings.service.machine or socket.gethostname()
+
+    def process_name(self, role: str) -> str:
+        """What a process is called in the ledger: where machines share one, each has its own."""
+        return f"{role}@{self.machine}"[:64] if self.settings.service.database else role
+
+    @property
     def data_folder(self) -> Path:
         """Where everything lies."""
         return self.settings.service.data_folder
@@ -74,6 +85,10 @@ class Role:
     """Sections of the settings that it uses: when one of them changes it begins anew, or adopts them."""
     adopts: bool = False
     """Takes fresh settings over without beginning anew: open associations go on."""
+
+    def here(self, settings: Settings) -> bool:
+        """Whether this machine is to run it."""
+        return self.wanted(settings) and (not settings.service.roles or self.name in settings.service.roles)
 
 
 class Orders(threading.Event):
@@ -139,14 +154,16 @@ def references_of(settings: Settings) -> References:
 def secret_of(data_folder: Path) -> bytes:
     """The key behind the pseudonyms of this service, made once."""
     path = data_folder / "pseudonyms.key"
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_bytes()
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secrets.token_bytes(32))
-        file.flush()
-        os.fsync(file.fileno())
+    if not path.exists():
+        # linked whole under its name: another machine that starts at this moment must not read half a key
+        partial = path.with_name(f".{secrets.token_hex(8)}.key")
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(32))
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(partial, path)
+        partial.unlink()
     return path.read_bytes()
 
 

@@ -10,10 +10,12 @@ import hashlib
 import json
 import logging
 import os
+import secrets
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,7 +44,7 @@ from service.logs import event
 from service.looking_back import LookingBack
 from service.patient.guard import Guard
 from service.patient.keys import Keys
-from service.report.assemble import reports
+from service.report.assemble import KINDS, reports
 from service.report.identity import digest
 from service.report.rejection import REASONS
 from service.report.values import Content, Making, Moment, Plan, Previous, ReportObject, Unread
@@ -68,8 +70,8 @@ class StudyWork:
         """Do all the work of one job. Running it twice gives the same objects."""
         data = self.settings.service.data_folder
         Guard(self.settings, self.ledger, Keys(self.secret)).check(job.study_instance_uid, time.time())
-        scratch = data / "scratch"
-        scratch.mkdir(exist_ok=True, mode=0o700)
+        scratch = scratch_of(self.settings)
+        scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
         room = Room(scratch, _limits(self.settings), wanted)
         instances = self.ledger.instances(job.study_instance_uid, job.generation)
         rejected = self._rejected(job, instances)
@@ -86,12 +88,8 @@ class StudyWork:
         watch.lap("plugins run", len(results))
         crash.point("mid_plugin")
         with tempfile.TemporaryDirectory(prefix="report-", dir=scratch) as folder:
-            making = self._making(job, Path(folder))
             work = ReportWork(job.study_instance_uid, exam, results, self.registry, references, *looking.found())
-            content, made = call(
-                conclude_and_report, work, making, limits=_REPORT_LIMITS, scratch=scratch, wanted=wanted
-            )
-            stored = tuple(self._keep(one, making.folder) for one in made)
+            content, stored = self._reports(work, self._making(job, Path(folder)), wanted)
         watch.lap("reports made", len(stored))
         self._feed(job, paths, exam, results, wanted)
         findings = [*records(results), *(conclusion_record(one) for one in content.conclusions)]
@@ -130,6 +128,23 @@ class StudyWork:
         to = withdraw(self.settings, self.ledger, stale, time.time(), reason=reason, by="rejection note", text=text)
         event(_LOG, logging.WARNING, "results withdrawn", count=len(stale), destination=", ".join(to))
 
+    def _reports(
+        self, work: ReportWork, making: Making, wanted: Callable[[], bool]
+    ) -> tuple[Content, tuple[Stored, ...]]:
+        """Reports in one child, pictures in another beside it; what is made is flushed while the other still works."""
+        scratch = scratch_of(self.settings)
+
+        def made(kind: str) -> tuple[Content, list[Stored]]:
+            content, objects = call(
+                conclude_and_report, work, making, kind, limits=_REPORT_LIMITS, scratch=scratch, wanted=wanted
+            )
+            return content, [self._keep(one, making.folder) for one in objects]
+
+        kinds = KINDS if making.plan.secondary_capture or making.plan.pdf else KINDS[:1]
+        with ThreadPoolExecutor(len(kinds)) as pool:
+            parts = list(pool.map(made, kinds))
+        return parts[0][0], tuple(one for _, stored in parts for one in stored)
+
     def _references(self) -> References:
         """As they are now: an activation or a failed phantom check since the start counts for this study already."""
         folder = self.settings.references.folder
@@ -147,7 +162,7 @@ class StudyWork:
         folder = self.settings.references.folder
         if folder is None:
             return
-        rules, scratch = feed_rules(self.settings), self.settings.service.data_folder / "scratch"
+        rules, scratch = feed_rules(self.settings), scratch_of(self.settings)
         try:
             facts = call(exam_facts, paths, limits=_READ_LIMITS, scratch=scratch, wanted=wanted)
             sender = next((one.source for one in self.ledger.instances(job.study_instance_uid)), "")
@@ -189,24 +204,20 @@ class StudyWork:
     def _keep(self, one: ReportObject, folder: Path) -> Stored:
         """Make one object's file durable under a name of our own; a file that is there already stays as it is."""
         data = self.settings.service.data_folder
-        source = folder / one.file
-        content = source.read_bytes()
         name = hashlib.sha256(one.sop_instance_uid.encode()).hexdigest()
         final = data / "results" / name[:2] / f"{name}.dcm"
         if not final.exists():
             final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _place(source, final)
-        if one.png:
-            picture = final.with_suffix(".png")
-            if not picture.exists():
-                _place(folder / one.png, picture)
+            _place(folder / one.file, final)
+        with final.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         return Stored(
             sop_instance_uid=one.sop_instance_uid,
             sop_class_uid=one.sop_class_uid,
             series_instance_uid=one.series_instance_uid,
             role=one.role,
             path=str(final.relative_to(data)),
-            sha256=hashlib.sha256(final.read_bytes() if final.exists() else content).hexdigest(),
+            sha256=sha256,
             size=final.stat().st_size,
             transfer_syntax_uid=one.transfer_syntax_uid,
             destinations=tuple(to.name for to in self.settings.destination if wants(to, one, self.settings)),
@@ -242,8 +253,8 @@ class ReportWork:
     """What is to be said of the search for earlier exams."""
 
 
-def conclude_and_report(work: ReportWork, making: Making) -> tuple[Content, tuple[ReportObject, ...]]:
-    """Exam-level conclusions, then every object of the study. Runs inside a child process."""
+def conclude_and_report(work: ReportWork, making: Making, *kinds: str) -> tuple[Content, tuple[ReportObject, ...]]:
+    """Exam-level conclusions, then every object of the study, or those of some kinds. Runs inside a child process."""
     concluded = summarise(work.results, work.earlier, work.registry.summaries, work.references)
     conclusions = (*concluded, *work.looked)
     told = [*records(work.results), *(conclusion_record(one) for one in conclusions)]
@@ -257,7 +268,7 @@ def conclude_and_report(work: ReportWork, making: Making) -> tuple[Content, tupl
         tuple((one.name, _parameters(one)) for one in work.registry.plugins),
         digest([*told, making.corrected_identity] if making.corrected_identity else told),
     )
-    return content, reports(content, files, making)
+    return content, reports(content, files, making, kinds or KINDS)
 
 
 def mapping_rules(settings: Settings) -> tuple[MappingRule, ...]:
@@ -304,6 +315,11 @@ def verdicts(exam: Exam, results: Sequence[Result]) -> Iterable[Verdict]:
             yield Verdict(unread.sop_instance_uid, unread.code.value, unread.text, unread.remedy)
 
 
+def scratch_of(settings: Settings) -> Path:
+    """Where child processes work: on this machine's own disk, if the data folder is shared."""
+    return (settings.service.local_folder or settings.service.data_folder) / "scratch"
+
+
 def _rejections(rejected: dict[str, Withdrawal]) -> Iterable[Verdict]:
     for uid, one in rejected.items():
         yield Verdict(uid, "rejected", f"a rejection note says: {one.reason}", "nothing: it is not to be used")
@@ -341,12 +357,13 @@ def _parameters(plugin: object) -> tuple[str, ...]:
 
 
 def _place(source: Path, final: Path) -> None:
-    """Copy, flush, rename, flush the folder: the file is whole and on the disk, or not there."""
-    partial = final.with_suffix(final.suffix + ".part")
-    shutil.copyfile(source, partial)
-    with partial.open("rb") as file:
+    """Flush, rename, flush the folder: the file is whole and on the disk, or not there."""
+    if source.stat().st_dev != final.parent.stat().st_dev:  # scratch in memory, or the data folder on another machine
+        # a name of its own: a worker that lost its lease may still be writing the same result
+        source = Path(shutil.copyfile(source, final.with_suffix(f".{secrets.token_hex(8)}.part")))
+    with source.open("rb") as file:
         os.fsync(file.fileno())
-    partial.replace(final)
+    source.replace(final)
     folder = os.open(final.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

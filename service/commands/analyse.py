@@ -26,6 +26,7 @@ from service.app import references_of, registry_of
 from service.commands.shared import add_json, add_settings, note, say, say_json, settings_of
 from service.config import Settings
 from service.errors import Misconfigured, Unanalysable
+from service.report.png import png_copy
 from service.report.values import Making, Moment, Plan
 from service.steps import ReportWork, conclude_and_report, mapping_rules
 
@@ -240,3 +241,5 @@ def _write(out: Path, work: ReportWork, settings: Settings) -> None:
     _, made = conclude_and_report(work, Making(plan, Moment(datetime.now(UTC), 1), out))
     for one in made:
         note(f"wrote {out / one.file}")
+        if one.role == "sc":
+            png_copy(out / one.file, (out / one.file).with_suffix(".png"))

@@ -26,6 +26,7 @@ from service.demo.scanner import send
 from service.demo.verdict import checks, truth_of, worst
 from service.errors import NmusError
 from service.ledger import open_ledger
+from service.report.png import png_copy
 
 SEED = 1
 _START_S, _WORK_S = 120.0, 600.0
@@ -183,11 +184,10 @@ def _pictures(out: Path) -> list[Path]:
     copied = []
     for job in ledger.jobs():
         for number, result in enumerate(ledger.results(job.id), 1):
-            picture = (out / "data" / result.path).with_suffix(".png")
-            if picture.exists():
+            if result.role == "sc":
                 words = "".join(letter if letter.isalnum() else "-" for letter in result.key.removeprefix("sc|"))
                 target = folder / f"{job.id}-{number:02}-{words[:80]}.png"
-                shutil.copyfile(picture, target)
+                png_copy(out / "data" / result.path, target)
                 copied.append(target)
     ledger.close()
     return copied

@@ -139,4 +139,4 @@ def _processes(settings: Settings, args: argparse.Namespace) -> list[Process]:
 
 
 def _wanted(settings: Settings) -> list[Role]:
-    return [role for role in ROLES.values() if role.wanted(settings)]
+    return [role for role in ROLES.values() if role.here(settings)]

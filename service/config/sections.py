@@ -26,6 +26,12 @@ class Service(_Section):
     """SQLAlchemy address of the ledger. Empty: SQLite in the data folder, which needs no server and no upkeep."""
     database_file: Path | None = None
     """Its first line is that address, which may hold a password. Instead of ``database``."""
+    local_folder: Path | None = None
+    """Scratch space of this machine; in the data folder when left out. For a data folder that machines share."""
+    machine: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,40}$")
+    """What this machine is called in the ledger; its host name when empty. Containers give theirs anew each time."""
+    roles: tuple[Literal["listener", "timers", "worker", "sender"], ...] = ()
+    """Which processes run here; empty: all. Several machines share the rest between them."""
     tick_seconds: float = Field(default=0.5, gt=0, le=60)
     """How often settle, claim and send look for work; half a second is not felt and costs under 1 % of a core."""
     lease_seconds: float = Field(default=30, ge=2, le=3600)

@@ -38,6 +38,7 @@ class Jobs(Database):
         worker, and nobody lived to record it. Two jobs of one study never run at once, so amendments keep their order.
         """
         with self.writing() as connection:
+            self.one_at_a_time(connection, "claim")  # else two machines may see the same study idle
             while True:
                 candidate = _candidate(connection, now)
                 if candidate is None:

@@ -16,10 +16,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from service import logs
 from service.errors import Misconfigured
-from service.ledger.database import Database
+from service.ledger.database import Database, LedgerUnavailable
 
 _LOGGER = logging.getLogger(__name__)
 _FOLDER = Path(__file__).parent / "migrations"
@@ -42,7 +44,7 @@ def migrate(database: Database, lock: Path | None = None) -> None:
     configuration.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     scripts = ScriptDirectory.from_config(configuration)
     newest = scripts.get_current_head()
-    with _locked(lock):
+    with _locked(lock), _alone(database):
         current = _revision(database)
         if current == newest:
             return
@@ -84,6 +86,30 @@ def _copy(database: Database, revision: str) -> None:
         raw.cursor().execute("VACUUM INTO ?", (str(copy),))
     finally:
         raw.close()
+
+
+@contextlib.contextmanager
+def _alone(database: Database) -> Iterator[None]:
+    """No other machine migrates the same server's tables meanwhile.
+
+    Raises
+    ------
+    LedgerUnavailable
+        The server does not answer.
+    """
+    if database.is_sqlite:
+        yield
+        return
+    try:
+        connection = database.engine.connect()
+    except OperationalError as error:
+        raise LedgerUnavailable("ledger: the database server does not answer; start it") from error
+    with connection:
+        connection.execute(text("SELECT pg_advisory_lock(hashtextextended('nmus migration', 0))"))
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(hashtextextended('nmus migration', 0))"))
 
 
 @contextlib.contextmanager

@@ -37,6 +37,7 @@ class Receiving(Database):
         return self.write_together(lambda connection: self._keep(connection, instance))
 
     def _keep(self, transaction: Transaction, instance: Instance) -> Kept:
+        self.one_at_a_time(transaction, f"instance {instance.sop_instance_uid}")
         known = [row[0] for row in self._digests(transaction, {"uid": instance.sop_instance_uid}).fetchall()]
         if instance.sha256 in known:
             return Kept.DUPLICATE

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import secrets
 import shutil
 import threading
 import time
@@ -27,6 +28,8 @@ _FOLLOW_FROM = 4 << 20
 _CHUNK = 1 << 20
 """What the digest's thread takes at a time: each hand-over costs two changes of thread."""
 _NUMBER = itertools.count()
+_OURS = secrets.token_hex(6)
+"""In the names of this process's spool files: numbers of processes are no names where machines share a folder."""
 
 
 class Archive:
@@ -46,7 +49,7 @@ class Archive:
 
     def incoming(self, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, source: str) -> Incoming:
         """Begin a file in the spool, with its header (PS3.10) written."""
-        path = self.spool / f"{os.getpid()}-{next(_NUMBER)}.part"
+        path = self.spool / f"{_OURS}-{os.getpid()}-{next(_NUMBER)}.part"
         header = file_header(sop_class_uid, sop_instance_uid, transfer_syntax_uid, source)
         return Incoming(path, header, transfer_syntax_uid)
 

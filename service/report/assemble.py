@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from service.errors import Unanalysable
@@ -13,9 +13,14 @@ from service.report.source import header
 from service.report.structured_report import structured_reports
 from service.report.values import Content, Making, ReportObject
 
+KINDS = ("reports", "pictures")
+"""What is coded, and what is drawn: the two take about as long as each other."""
 
-def reports(content: Content, files: Mapping[str, Path], making: Making) -> tuple[ReportObject, ...]:
-    """Write every object of a study into ``making.folder``.
+
+def reports(
+    content: Content, files: Mapping[str, Path], making: Making, kinds: Sequence[str] = KINDS
+) -> tuple[ReportObject, ...]:
+    """Write every object of a study, or those of some kinds, into ``making.folder``.
 
     Parameters
     ----------
@@ -33,12 +38,14 @@ def reports(content: Content, files: Mapping[str, Path], making: Making) -> tupl
         # pydicom and highdicom warn of odd values and quote them; a patient's name must not reach a log.
         warnings.simplefilter("ignore", UserWarning)
         headers = {uid: header(path) for uid, path in files.items()}
-        made = structured_reports(content, headers, making)
-        if making.plan.secondary_capture:
+        made: list[ReportObject] = []
+        if "reports" in kinds:
+            made += structured_reports(content, headers, making)
+            if making.plan.presentation_states:
+                made += presentation_states(content, headers, making)
+        if "pictures" in kinds and making.plan.secondary_capture:
             made += secondary_captures(content, headers, making)
-        if making.plan.presentation_states:
-            made += presentation_states(content, headers, making)
-        if making.plan.pdf:
+        if "pictures" in kinds and making.plan.pdf:
             from service.report.encapsulated_pdf import encapsulated_pdf  # noqa: PLC0415 - only where it is asked for
 
             made.append(encapsulated_pdf(content, headers, making))

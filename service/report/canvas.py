@@ -99,7 +99,9 @@ class Canvas:
     """A picture under construction; ``finished`` gives it with all text on it."""
 
     def __init__(self, width: int, height: int, colour: Colour = BLACK) -> None:
-        self.pixels: Picture = np.full((height, width, 3), colour, np.uint8)
+        self.pixels: Picture = np.zeros((height, width, 3), np.uint8)
+        if colour != BLACK:
+            self.pixels[:] = colour
         self._texts: list[_Text] = []
 
     def paste(self, picture: Picture, x: int, y: int) -> None:

@@ -8,24 +8,22 @@ from __future__ import annotations
 import hashlib
 import hmac
 import itertools
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-from highdicom import sr
 from pydicom import Dataset
 
 from plugins.codes import Z_SCORE
 from plugins.contract import Comparison, Finding, Measurement, Outline, Refusal, Result, Scope, Side
 from reference_store import anatomy
 from reference_store.values import Code
-from service.report import codes
-from service.report.codes import concept
+from service.report import codes, tree
 from service.report.identity import derived_uid
 from service.report.source import NAME, frame_numbers
+from service.report.tree import Item, Related
 from service.report.units import unit
 
-CONTAINS, HAS_PROPERTIES = sr.RelationshipTypeValues.CONTAINS, sr.RelationshipTypeValues.HAS_PROPERTIES
 _COUNTED = {"{counts}", "{events}", "{pixels}"}
 _FEWEST_POINTS = 8
 """A closed outline of four or five points is taken by one viewer for an editable rectangle, with areas of its own."""
@@ -70,9 +68,7 @@ def _concepts(one: Measurement) -> set[Code]:
     return {one.code, Z_SCORE} if compared else {one.code}
 
 
-def group(
-    result: Result, finding: Finding, number: int, subjects: Subjects, part: int = 1
-) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
+def group(result: Result, finding: Finding, number: int, subjects: Subjects, part: int = 1) -> Item:
     """The group of one finding.
 
     Parameters
@@ -83,30 +79,20 @@ def group(
         Of a finding that :func:`distinct` cut.
     """
     acquisition = result.acquisition
-    kind = _kind(acquisition.structure)
-    made = sr.PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(result, finding, (number, part), subjects),
-        referenced_region=_region(finding, subjects.headers),
-        finding_type=concept(codes.PERIPHERAL_NERVE if kind in ("nerve", "root", "trunk") else codes.SKELETAL_MUSCLE),
-        finding_category=concept(codes.ANATOMICAL_STRUCTURE),
-        algorithm_id=sr.AlgorithmIdentification(
-            result.plugin,
-            result.version,
-            parameters=list(subjects.parameters.get(result.plugin, ())) or None,
-            manufacturer=NAME,
-        ),
-        finding_sites=_sites(acquisition.structure, acquisition.side, acquisition.site),
-        measurements=_measurements(finding.measurements),
-        qualitative_evaluations=[
-            sr.QualitativeEvaluation(concept(one.code), concept(one.value)) for one in finding.observations
-        ]
-        or None,
-    )
-    made[0].ContentSequence.extend(_remarks(finding))
-    events = _event_frames(finding, subjects.headers)
-    if events is not None:
-        made[0].ContentSequence.append(events)
-    return made
+    nerve = _kind(acquisition.structure) in ("nerve", "root", "trunk")
+    items = [
+        *_tracking(result, finding, (number, part), subjects),
+        tree.coded(Related.CONTAINS, codes.FINDING_CATEGORY, codes.ANATOMICAL_STRUCTURE),
+        tree.coded(Related.CONTAINS, codes.FINDING, codes.PERIPHERAL_NERVE if nerve else codes.SKELETAL_MUSCLE),
+        *_sites(acquisition.structure, acquisition.side, acquisition.site),
+        *_algorithm(result, subjects),
+        *_measurements(finding.measurements),
+        *(tree.coded(Related.CONTAINS, one.code, one.value) for one in finding.observations),
+        _region(finding, subjects.headers),
+        *_remarks(finding),
+        *_event_frames(finding, subjects.headers),
+    ]
+    return tree.container(Related.CONTAINS, codes.MEASUREMENT_GROUP, items, template="1410")
 
 
 def rounded(value: float) -> float:
@@ -118,7 +104,7 @@ def _kind(structure: str | None) -> str:
     return anatomy.structure(structure).kind if structure else "muscle"
 
 
-def _tracking(result: Result, finding: Finding, place: tuple[int, int], subjects: Subjects) -> sr.TrackingIdentifier:
+def _tracking(result: Result, finding: Finding, place: tuple[int, int], subjects: Subjects) -> tuple[Item, Item]:
     acquisition, (number, part) = result.acquisition, place
     where = [acquisition.structure or "unknown", acquisition.side.value, acquisition.site or "", acquisition.view.value]
     named = anatomy.structure(where[0]).name if acquisition.structure else "Unknown structure"
@@ -127,20 +113,36 @@ def _tracking(result: Result, finding: Finding, place: tuple[int, int], subjects
     scope = "all images" if finding.scope is Scope.ACQUISITION else f"image {number}"
     more = [f"part {part}"] if part > 1 else []
     uid = derived_uid("tracking", subjects.pseudonym, *where, result.plugin, finding.scope.value, str(number), *more)
-    scope = ", ".join((scope, *more))
-    return sr.TrackingIdentifier(uid, f"{' '.join(words)} / {result.plugin} / {scope}")
+    name = f"{' '.join(words)} / {result.plugin} / {', '.join((scope, *more))}"
+    return (
+        tree.text(Related.HAS_OBS_CONTEXT, codes.TRACKING_IDENTIFIER, name),
+        tree.uid(Related.HAS_OBS_CONTEXT, codes.TRACKING_UNIQUE_IDENTIFIER, uid),
+    )
 
 
-def _region(finding: Finding, headers: Mapping[str, Dataset]) -> sr.ImageRegion:
+def _algorithm(result: Result, subjects: Subjects) -> Iterator[Item]:
+    """Algorithm identification (TID 4019)."""
+    told = [
+        (codes.ALGORITHM_NAME, result.plugin),
+        (codes.ALGORITHM_VERSION, result.version),
+        (codes.ALGORITHM_MANUFACTURER, NAME),
+        *((codes.ALGORITHM_PARAMETERS, one) for one in subjects.parameters.get(result.plugin, ())),
+    ]
+    return (tree.text(Related.HAS_CONCEPT_MOD, name, value) for name, value in told)
+
+
+def _region(finding: Finding, headers: Mapping[str, Dataset]) -> Item:
     source = headers[finding.image.sop_instance_uid]
-    frames = frame_numbers(source, finding.image.frame)
-    image = sr.SourceImageForRegion(source.SOPClassUID, source.SOPInstanceUID, frames)
-    return sr.ImageRegion(sr.GraphicTypeValues.POLYLINE, np.array(dense(finding.outline)), image)
+    frames = frame_numbers(source, finding.image.frame) or ()
+    image = tree.image(Related.SELECTED_FROM, codes.SOURCE, source.SOPClassUID, source.SOPInstanceUID, frames)
+    return tree.polyline(Related.CONTAINS, codes.IMAGE_REGION, dense(finding.outline), image)
 
 
 def dense(outline: Outline) -> Outline:
-    """The same polygon with at least eight points: edges are halved until there are enough."""
+    """The same polygon with at least eight points, for which edges are halved, and no more than an element can hold."""
     points = list(outline)
+    if len(points) > tree.MOST_POINTS:
+        points = [*points[: -1 : math.ceil(len(points) / (tree.MOST_POINTS - 1))], points[-1]]
     while len(points) < _FEWEST_POINTS:
         halved = [points[0]]
         for before, after in itertools.pairwise(points):
@@ -149,47 +151,39 @@ def dense(outline: Outline) -> Outline:
     return tuple(points)
 
 
-def _sites(structure: str | None, side: Side, site: str | None) -> list[sr.FindingSite] | None:
+def _sites(structure: str | None, side: Side, site: str | None) -> Iterator[Item]:
     if structure is None:
-        return None
+        return
     code = anatomy.coded(structure, side)
     sided = code != anatomy.structure(structure).code
     laterality = None if sided else {Side.LEFT: codes.LEFT, Side.RIGHT: codes.RIGHT}.get(side)
-    return [
-        sr.FindingSite(
-            concept(code),
-            laterality=concept(laterality) if laterality else None,
-            topographical_modifier=concept(anatomy.site(site).code) if site else None,
-        )
-    ]
+    more = [(codes.LATERALITY, laterality), (codes.TOPOGRAPHICAL_MODIFIER, anatomy.site(site).code if site else None)]
+    modifiers = [tree.coded(Related.HAS_CONCEPT_MOD, name, value) for name, value in more if value is not None]
+    yield tree.coded(Related.HAS_CONCEPT_MOD, codes.FINDING_SITE, code, modifiers)
 
 
-def _measurements(measurements: Sequence[Measurement]) -> list[sr.Measurement] | None:
-    made: list[sr.Measurement] = []
+def _measurements(measurements: Sequence[Measurement]) -> Iterator[Item]:
     for one in measurements:
-        made.append(
-            sr.Measurement(
-                concept(one.code),
-                rounded(one.value),
-                unit(one.unit),
-                derivation=concept(one.derivation) if one.derivation else None,
-                method=concept(one.method) if one.method else None,
-                properties=_properties(one),
-            )
-        )
-        if one.unit in _COUNTED and float(one.value).is_integer():
-            made[-1][0].MeasuredValueSequence[0].NumericValue = str(int(one.value))
+        more = [(codes.MEASUREMENT_METHOD, one.method), (codes.DERIVATION, one.derivation)]
+        children = [tree.coded(Related.HAS_CONCEPT_MOD, name, value) for name, value in more if value is not None]
+        counted = one.unit in _COUNTED and float(one.value).is_integer()
+        value = int(one.value) if counted else rounded(one.value)
+        yield tree.number(Related.CONTAINS, one.code, value, unit(one.unit), [*children, *_properties(one)])
         compared = one.comparison
         if isinstance(compared, Comparison) and compared.z is not None:
             # Viewers do not show nested properties, so the z-score also stands by itself.
-            made.append(sr.Measurement(concept(Z_SCORE), rounded(compared.z), unit("1")))
-    return made or None
+            yield tree.number(Related.CONTAINS, Z_SCORE, rounded(compared.z), unit("1"))
 
 
-def _properties(one: Measurement) -> sr.MeasurementProperties | None:
+def _properties(one: Measurement) -> Iterator[Item]:
+    """Measurement properties (TID 310 to 312): against whom, where in that population, and its normal range."""
     compared = one.comparison
     if not isinstance(compared, Comparison):
-        return None
+        return
+    normality = {"above": codes.ABNORMALLY_HIGH, "below": codes.ABNORMALLY_LOW}.get(compared.outside or "")
+    if normality is not None:
+        yield tree.coded(Related.HAS_PROPERTIES, codes.NORMALITY, normality)
+    authority = f"{compared.reference_id} {compared.reference_version} ({compared.status}, {compared.reference_hash})"
     statistics = _numbers(
         one.unit,
         (codes.Z_SCORE_OF_MEASUREMENT, compared.z, "1"),
@@ -197,40 +191,32 @@ def _properties(one: Measurement) -> sr.MeasurementProperties | None:
         (codes.POPULATION_MEAN, compared.expected, ""),
         (codes.POPULATION_SD, compared.sd, ""),
     )
+    yield from _told(statistics, codes.POPULATION_DESCRIPTION, compared.source, codes.REFERENCE_AUTHORITY, authority)
     limits = _numbers(
         one.unit,
         (codes.NORMAL_RANGE_LOWER_LIMIT, compared.lower_limit, ""),
         (codes.NORMAL_RANGE_UPPER_LIMIT, compared.upper_limit, ""),
     )
-    authority = f"{compared.reference_id} {compared.reference_version} ({compared.status}, {compared.reference_hash})"
-    normality = {"above": codes.ABNORMALLY_HIGH, "below": codes.ABNORMALLY_LOW}.get(compared.outside or "")
-    return sr.MeasurementProperties(
-        normality=concept(normality) if normality else None,
-        measurement_statistical_properties=sr.MeasurementStatisticalProperties(
-            statistics, description=compared.source, authority=authority
-        )
-        if statistics
-        else None,
-        normal_range_properties=sr.NormalRangeProperties(limits, description=compared.limits, authority=authority)
-        if limits
-        else None,
-    )
+    yield from _told(limits, codes.NORMAL_RANGE_DESCRIPTION, compared.limits, codes.NORMAL_RANGE_AUTHORITY, authority)
 
 
-def _numbers(own_unit: str, *values: tuple[Code, float | None, str]) -> list[sr.NumContentItem]:
+def _numbers(own_unit: str, *values: tuple[Code, float | None, str]) -> list[Item]:
     return [
-        sr.NumContentItem(
-            concept(code),
-            rounded(value),
-            unit(given or own_unit),
-            relationship_type=HAS_PROPERTIES,
-        )
+        tree.number(Related.HAS_PROPERTIES, code, rounded(value), unit(given or own_unit))
         for code, value, given in values
         if value is not None
     ]
 
 
-def _remarks(finding: Finding) -> list[sr.TextContentItem]:
+def _told(numbers: list[Item], description: Code, described: str, authority: Code, by: str) -> Iterator[Item]:
+    """Numbers of a population with what and whose they are; nothing where there are none."""
+    if numbers:
+        yield from numbers
+        yield tree.text(Related.HAS_PROPERTIES, description, described)
+        yield tree.text(Related.HAS_PROPERTIES, authority, by)
+
+
+def _remarks(finding: Finding) -> Iterator[Item]:
     """What a reader must know beside the numbers: origin of the region, flags, comparisons not made."""
     said: list[tuple[Code, str]] = []
     if finding.region_origin:
@@ -247,19 +233,12 @@ def _remarks(finding: Finding) -> list[sr.TextContentItem]:
         if one.uncertainty is not None:
             said.append((codes.REPEATABILITY, f"{one.name}: {one.uncertainty:.3g} {one.unit}"))
     said += [(codes.COMMENT, one.text) for one in finding.observations if one.text]
-    return [sr.TextContentItem(concept(code), text, relationship_type=CONTAINS) for code, text in said]
+    return (tree.text(Related.CONTAINS, code, text) for code, text in said)
 
 
-def _event_frames(finding: Finding, headers: Mapping[str, Dataset]) -> sr.ImageContentItem | None:
+def _event_frames(finding: Finding, headers: Mapping[str, Dataset]) -> Iterator[Item]:
     """The frames of accepted events, as one IMAGE reference: event times as TCOORD are shown by no viewer."""
     source = headers[finding.image.sop_instance_uid]
     frames = sorted({event.frame + 1 for event in finding.events if event.accepted})
-    if not frames or frame_numbers(source, 0) is None:
-        return None
-    return sr.ImageContentItem(
-        concept(codes.EVENT_FRAMES),
-        source.SOPClassUID,
-        source.SOPInstanceUID,
-        referenced_frame_numbers=frames,
-        relationship_type=CONTAINS,
-    )
+    if frames and frame_numbers(source, 0) is not None:
+        yield tree.image(Related.CONTAINS, codes.EVENT_FRAMES, source.SOPClassUID, source.SOPInstanceUID, frames)

@@ -7,35 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from highdicom import sr
 from pydicom import Dataset
 
 from plugins.contract import Conclusion, FrameRef, NotAssessable, Result, Side
 from reference_store import anatomy
 from reference_store.values import Code
-from service.report import codes
-from service.report.codes import concept
+from service.report import codes, tree
 from service.report.source import frame_numbers
+from service.report.tree import Item, Related
 from service.report.units import unit
 from service.report.values import Content, Unread
 
-_CONTAINS = sr.RelationshipTypeValues.CONTAINS
-_INFERRED = sr.RelationshipTypeValues.INFERRED_FROM
-QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
 
-
-def evaluations(content: Content, headers: Mapping[str, Dataset]) -> sr.ContainerContentItem | None:
-    """The container, or ``None`` where everything was assessed and nothing concluded."""
-    items = [
+def evaluations(content: Content, headers: Mapping[str, Dataset]) -> list[Item]:
+    """What stands in the container of qualitative evaluations; nothing where all was assessed and nothing concluded."""
+    return [
         *(_text(codes.EXAM_CONCLUSION, _told(one), one.evidence, headers, one) for one in content.conclusions),
         *_not_assessed(content.results, headers),
         *(_unread(one, headers) for one in content.unread),
     ]
-    if not items:
-        return None
-    container = sr.ContainerContentItem(concept(QUALITATIVE_EVALUATIONS), relationship_type=_CONTAINS)
-    container.ContentSequence = sr.ContentSequence(items)
-    return container
 
 
 def where(result: Result) -> str:
@@ -51,7 +41,7 @@ def where(result: Result) -> str:
     return " ".join(words)
 
 
-def _not_assessed(results: Iterable[Result], headers: Mapping[str, Dataset]) -> Iterable[sr.TextContentItem]:
+def _not_assessed(results: Iterable[Result], headers: Mapping[str, Dataset]) -> Iterable[Item]:
     """One text for each reason, inferred from all images that it holds for: a reader wants it once."""
     for result in results:
         reasons: dict[tuple[str, str, str], list[FrameRef]] = {}
@@ -67,7 +57,7 @@ def _not_assessed(results: Iterable[Result], headers: Mapping[str, Dataset]) -> 
             yield _text(codes.NOT_ASSESSED, text, images, headers)
 
 
-def _unread(one: Unread, headers: Mapping[str, Dataset]) -> sr.TextContentItem:
+def _unread(one: Unread, headers: Mapping[str, Dataset]) -> Item:
     text = f"Received but not analysed ({one.code}): {one.text}. Remedy: {one.remedy}."
     return _text(codes.NOT_ASSESSED, text, (FrameRef(one.sop_instance_uid),), headers)
 
@@ -83,26 +73,15 @@ def _text(
     images: Iterable[FrameRef],
     headers: Mapping[str, Dataset],
     conclusion: Conclusion | None = None,
-) -> sr.TextContentItem:
-    item = sr.TextContentItem(concept(code), text, relationship_type=_CONTAINS)
-    children: list[Dataset] = [
-        _image(image, headers[image.sop_instance_uid]) for image in images if image.sop_instance_uid in headers
-    ]
+) -> Item:
+    children = [_image(image, headers[image.sop_instance_uid]) for image in images if image.sop_instance_uid in headers]
     children += [
-        sr.NumContentItem(concept(one.code), float(one.value), unit(one.unit), relationship_type=_INFERRED)
+        tree.number(Related.INFERRED_FROM, one.code, float(one.value), unit(one.unit))
         for one in (conclusion.measurements if conclusion else ())
     ]
-    if children:
-        item.ContentSequence = sr.ContentSequence(children)
-    return item
+    return tree.text(Related.CONTAINS, code, text, children)
 
 
-def _image(image: FrameRef, source: Dataset) -> sr.ImageContentItem:
-    frames = frame_numbers(source, image.frame)
-    return sr.ImageContentItem(
-        concept(codes.SOURCE_IMAGE),
-        source.SOPClassUID,
-        source.SOPInstanceUID,
-        referenced_frame_numbers=frames,
-        relationship_type=_INFERRED,
-    )
+def _image(image: FrameRef, source: Dataset) -> Item:
+    frames = frame_numbers(source, image.frame) or ()
+    return tree.image(Related.INFERRED_FROM, codes.SOURCE_IMAGE, source.SOPClassUID, source.SOPInstanceUID, frames)

@@ -9,12 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import highdicom
 import numpy as np
 import simplejpeg
-from PIL import Image
 from pydicom import Dataset, dcmread
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence as DicomSequence
@@ -40,7 +38,7 @@ _PER_GENERATION = 1000
 
 
 def secondary_captures(content: Content, headers: Mapping[str, Dataset], making: Making) -> list[ReportObject]:
-    """Write all overlays of a study into ``making.folder``, each with a PNG copy beside it.
+    """Write all overlays of a study into ``making.folder``.
 
     Parameters
     ----------
@@ -59,8 +57,7 @@ def secondary_captures(content: Content, headers: Mapping[str, Dataset], making:
 
 
 def _still(shown: Shown, source: Dataset, making: Making, number: int) -> ReportObject:
-    made = _named(shown, shown.picture.tobytes(), source, making, number)
-    _copy(shown.picture, making.folder / made.png)
+    made = _named(shown, np.ascontiguousarray(shown.picture).data, source, making, number)
     if (kept := _unchanged(made, making)) is not None:
         return kept
     dataset = _capture(made, source, shown.picture, SERIES_NUMBER)
@@ -69,7 +66,9 @@ def _still(shown: Shown, source: Dataset, making: Making, number: int) -> Report
     return made
 
 
-def _named(shown: Shown | ShownClip, pixels: bytes, source: Dataset, making: Making, number: int) -> ReportObject:
+def _named(
+    shown: Shown | ShownClip, pixels: bytes | memoryview, source: Dataset, making: Making, number: int
+) -> ReportObject:
     """What the object is called, decided by what it shows."""
     study, root = str(source.StudyInstanceUID), making.plan.uid_root
     what = hashlib.sha256(pixels).hexdigest() + making.corrected_identity
@@ -84,14 +83,8 @@ def _named(shown: Shown | ShownClip, pixels: bytes, source: Dataset, making: Mak
         key=shown.key,
         instance_number=making.moment.generation * _PER_GENERATION + number,
         file=f"{uid}.dcm",
-        png=f"{uid}.png",
         title=shown.title,
     )
-
-
-def _copy(picture: Picture, path: Path) -> None:
-    """The PNG beside the object; packed lightly, because packing hard takes longer than all the drawing."""
-    Image.fromarray(picture).save(path, compress_level=1)
 
 
 def _unchanged(made: ReportObject, making: Making) -> ReportObject | None:
@@ -170,7 +163,6 @@ def _cine(shown: ShownClip, source: Dataset, making: Making, number: int) -> Rep
         coded.append(simplejpeg.encode_jpeg(np.ascontiguousarray(picture), quality=_QUALITY, colorsubsampling="422"))
     made = _named(shown, b"".join(coded), source, making, number)
     made = replace(made, sop_class_uid=_SC_TRUE_COLOUR, transfer_syntax_uid=JPEGBaseline8Bit)
-    _copy(first, making.folder / made.png)
     if (kept := _unchanged(made, making)) is not None:
         return kept
     dataset = _capture(made, source, first, CLIP_SERIES_NUMBER)

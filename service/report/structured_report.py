@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import cast
 
 from highdicom import ContributingEquipment, sr
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from pydicom import Dataset, dcmread
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_sequence_item
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import ExplicitVRLittleEndian
 
 from plugins.codes import PRIVATE_SCHEME
 from plugins.contract import Finding, Result, Scope
+from reference_store.values import Code
 from service.report import codes
 from service.report.codes import concept
 from service.report.comparisons import add_comparisons
@@ -24,10 +28,12 @@ from service.report.identity import derived_uid, digest
 from service.report.measurement_groups import Subjects, distinct, group, pseudonym
 from service.report.narrative import evaluations
 from service.report.source import NAME, VERSION, freeze, make_ours
+from service.report.tree import Item, content_sequence
 from service.report.values import SR_CLASSES, Content, Making, Plan, ReportObject
 
 SERIES_NUMBER = 9001
 _CLASSES = {"comprehensive-3d": sr.Comprehensive3DSR, "comprehensive": sr.ComprehensiveSR}
+_CONTAINS = sr.RelationshipTypeValues.CONTAINS
 _SCHEME_UID = "2.25.208379423384107229553163218353253811041"
 _DEVICE_UID = derived_uid("device", NAME, VERSION)
 
@@ -90,7 +96,7 @@ def _write(
     before = [dcmread(one.path, stop_before_pixels=True) for one in making.previous if one.key == key]
     document = _CLASSES[sr_class](
         evidence=evidence,
-        content=_report(content, headers, plan)[0],
+        content=_frame(headers)[0],
         series_instance_uid=series,
         series_number=SERIES_NUMBER,
         sop_instance_uid=uid,
@@ -115,6 +121,7 @@ def _write(
     make_ours(document, evidence[0], plan.content_qualification)
     freeze(document, moment.time)
     add_comparisons(document, content, headers)
+    _fill(document, content, headers, plan)
     name = f"{uid}.dcm"
     document.save_as(making.folder / name, enforce_file_format=True)
     return ReportObject(
@@ -122,43 +129,81 @@ def _write(
     )
 
 
-def _report(content: Content, headers: Mapping[str, Dataset], plan: Plan) -> sr.MeasurementReport:
-    first = headers[sorted(headers)[0]]
-    subjects = Subjects(headers, dict(content.parameters), pseudonym(first, plan.tracking_secret))
+def _frame(headers: Mapping[str, Dataset]) -> sr.MeasurementReport:
+    """The report without what was found: who observed, which procedure, which images."""
     observer = sr.ObserverContext(
         observer_type=concept(codes.DEVICE),
         observer_identifying_attributes=sr.DeviceObserverIdentifyingAttributes(
             uid=_DEVICE_UID, name=NAME, manufacturer_name=NAME, model_name=NAME, serial_number=VERSION
         ),
     )
-    groups = _groups(content.results, subjects)
-    report = sr.MeasurementReport(
+    return sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=observer),
         procedure_reported=concept(codes.IMAGING_PROCEDURE),
-        imaging_measurements=groups or [_placeholder()],
+        imaging_measurements=[_placeholder()],
         title=concept(codes.IMAGING_MEASUREMENT_REPORT),
         referenced_images=[one for one in headers.values() if "Rows" in one],
     )
-    if not groups:  # highdicom insists on a group, viewers on the container: it stays, empty
-        container = next(one for one in report[0].ContentSequence if one.name == concept(codes.IMAGING_MEASUREMENTS))
-        del container.ContentSequence
-    told = evaluations(content, headers)
-    if told is not None:
-        report[0].ContentSequence.append(told)
-    return report
 
 
-def _groups(results: Sequence[Result], subjects: Subjects) -> list[sr.PlanarROIMeasurementsAndQualitativeEvaluations]:
+def _fill(document: Dataset, content: Content, headers: Mapping[str, Dataset], plan: Plan) -> None:
+    """Put what was found into its places, encoded; from here on the document is only written."""
+    first = headers[min(headers)]
+    subjects = Subjects(headers, dict(content.parameters), pseudonym(first, plan.tracking_secret))
+    measurements = _container(document, codes.IMAGING_MEASUREMENTS)
+    if groups := _groups(content.results, subjects):
+        _put(measurements, groups)
+    else:  # highdicom insists on a group, viewers on the container: it stays, empty
+        del measurements.ContentSequence
+    if told := evaluations(content, headers):
+        container = _container(document, codes.QUALITATIVE_EVALUATIONS)
+        _put(container, [*told, *(_encoded(item) for item in container.get("ContentSequence", ()))])
+    _as_encoded(document)
+
+
+def _container(document: Dataset, name: Code) -> Dataset:
+    """The heading of that name, made where there is none."""
+    for item in document.ContentSequence:
+        if item.name == concept(name):
+            return cast(Dataset, item)
+    made = sr.ContainerContentItem(concept(name), relationship_type=_CONTAINS)
+    document.ContentSequence.append(made)
+    return made
+
+
+def _put(container: Dataset, items: Sequence[Item]) -> None:
+    content = content_sequence(items)
+    container[content.tag] = content
+    _as_encoded(container)
+
+
+def _encoded(item: Dataset) -> Item:
+    """What highdicom made, as the tree's own items are."""
+    buffer = DicomBytesIO()
+    buffer.is_little_endian, buffer.is_implicit_VR = True, False
+    write_sequence_item(buffer, item, ["utf8"])
+    return bytes(buffer.getvalue())
+
+
+def _as_encoded(dataset: Dataset) -> None:
+    """Tell pydicom that encoded elements are in the document's own encoding, so that it writes them as they are."""
+    dataset.set_original_encoding(False, True, dataset._character_set)
+
+
+def _groups(results: Sequence[Result], subjects: Subjects) -> list[Item]:
     """Acquisitions first, for they hold the values to report; then their images one by one."""
     groups = []
     for result in results:
         numbers = {clip.sop_instance_uid: number for number, clip in enumerate(result.acquisition.clips, 1)}
-        findings = [one for one in result.outcomes if isinstance(one, Finding)]
-        for finding in sorted(findings, key=lambda one: one.scope is not Scope.ACQUISITION):
+        for finding in sorted(_findings(result), key=lambda one: one.scope is not Scope.ACQUISITION):
             number = 0 if finding.scope is Scope.ACQUISITION else numbers[finding.image.sop_instance_uid]
             parts = distinct(finding)
             groups += [group(result, one, number, subjects, part) for part, one in enumerate(parts, 1)]
     return groups
+
+
+def _findings(result: Result) -> list[Finding]:
+    return [one for one in result.outcomes if isinstance(one, Finding)]
 
 
 def _placeholder() -> sr.MeasurementsAndQualitativeEvaluations:

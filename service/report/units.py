@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from highdicom.sr import CodedConcept
+from reference_store.values import Code
 
 _MEANINGS = {
     "1": "no units",
@@ -28,6 +28,6 @@ _MEANINGS = {
 }
 
 
-def unit(ucum: str) -> CodedConcept:
-    """The unit as a coded concept; a unit without an own name is called by its UCUM text."""
-    return CodedConcept(ucum, "UCUM", _MEANINGS.get(ucum, ucum))
+def unit(ucum: str) -> Code:
+    """The unit as a code; a unit without an own name is called by its UCUM text."""
+    return Code(ucum, "UCUM", _MEANINGS.get(ucum, ucum))

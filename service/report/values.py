@@ -49,12 +49,12 @@ class Plan:
     """``study`` or ``series``."""
     content_qualification: str = "RESEARCH"
     secondary_capture: bool = True
-    presentation_states: bool = False
-    pdf: bool = False
     organisation: str = ""
     uid_root: str = ""
     tracking_secret: bytes = field(default=b"", repr=False)
     """Key of the pseudonym behind tracking identifiers, so that they follow a muscle without telling who it is."""
+    presentation_states: bool = False
+    pdf: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,6 @@ class ReportObject:
     file: str
     sr_class: str = ""
     """Which of the plan's SR classes this is; empty for others."""
-    png: str = ""
-    """File name of a PNG copy, for people without a viewer."""
     title: str = ""
 
     def __post_init__(self) -> None:

@@ -40,7 +40,9 @@ class Beat:
     def now(self) -> None:
         """Beat."""
         self.started_at = self.started_at or time.time()
-        self.app.ledger.beat(Process(self.name, os.getpid(), self.started_at, time.time(), self.counters()))
+        self.app.ledger.beat(
+            Process(self.app.process_name(self.name), os.getpid(), self.started_at, time.time(), self.counters())
+        )
 
 
 def guarded(step: Callable[[], object], name: str) -> object:
@@ -56,16 +58,16 @@ def guarded(step: Callable[[], object], name: str) -> object:
     return None
 
 
-def owner(what: str) -> str:
+def owner(what: str, machine: str = "") -> str:
     """Who holds a lease: this machine, this process, this part of it."""
-    return f"{socket.gethostname()}:{os.getpid()}:{what}"
+    return f"{machine or socket.gethostname()}:{os.getpid()}:{what}"
 
 
-def has_ended(owner: str) -> bool:
+def has_ended(owner: str, machine: str = "") -> bool:
     """Whether a lease's owner was a process of this machine that is no more. Another machine's is not judged."""
     host, _, rest = owner.partition(":")
     number = rest.partition(":")[0]
-    if host != socket.gethostname() or not number.isdigit():
+    if host != (machine or socket.gethostname()) or not number.isdigit():
         return False
     if int(number) == os.getpid():
         return True  # asked before this process claims anything: it was one before us with the same number

@@ -16,9 +16,9 @@ from service.roles.common import LOOK_S, Beat, guarded, has_ended, owner
 
 def run(app: App, stop: threading.Event) -> None:
     """A thread for each destination, so that one that is slow or away holds up no other; likewise for asking it."""
-    guarded(lambda: app.ledger.take_back_outgoing(has_ended, time.time()), "taking over")
+    guarded(lambda: app.ledger.take_back_outgoing(lambda one: has_ended(one, app.machine), time.time()), "taking over")
     steps: list[tuple[Callable[[], object], str]] = [
-        (one.step, "sending") for one in senders(app.ledger, app.settings, owner("sender"))
+        (one.step, "sending") for one in senders(app.ledger, app.settings, owner("sender", app.machine))
     ]
     steps += [(one.step, "confirming") for one in confirmers(app.ledger, app.settings)]
     to_scanners = answerer(app.ledger, app.settings)

@@ -154,7 +154,7 @@ def _web(app: App, intake: Intake) -> WebServer:
         app.ledger,
         app.data_folder,
         refuse_free_mb=settings.listener.refuse_free_mb,
-        processes=tuple(role.name for role in ROLES.values() if role.wanted(settings)),
+        processes=tuple(app.process_name(role.name) for role in ROLES.values() if role.here(settings)),
         clock=time.time,
         more=_stow(app, intake),
         watched=lambda: certificates(app.settings),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from service.analyse.child import warm_up
+from service.analyse.child import make_ready, warm_up
 from service.app import App, references_of, registry_of, secret_of
 from service.roles.common import LOOK_S, Beat, guarded, has_ended, owner
 from service.steps import StudyWork
@@ -16,13 +16,13 @@ def run(app: App, stop: threading.Event) -> None:
     """Work until stopped; what is running then is given back to the queue."""
     settings = app.settings
     warm_up()
-    guarded(lambda: app.ledger.take_back(has_ended, time.time()), "taking over")
+    guarded(lambda: app.ledger.take_back(lambda one: has_ended(one, app.machine), time.time()), "taking over")
     work = StudyWork(settings, app.ledger, registry_of(settings), references_of(settings), secret_of(app.data_folder))
     workers = [
         Worker(
             app.ledger,
             work,
-            owner(f"worker-{slot}"),
+            owner(f"worker-{slot}", app.machine),
             stop,
             settings.service.lease_seconds,
             settings.service.tick_seconds,
@@ -30,6 +30,7 @@ def run(app: App, stop: threading.Event) -> None:
         )
         for slot in range(settings.analysis.workers)
     ]
+    guarded(make_ready, "starting children")
     threads = [threading.Thread(target=one.run, name=one.owner) for one in workers]
     for thread in threads:
         thread.start()

@@ -47,6 +47,7 @@ from plugins.contract import (
 from service.analyse.read import Image as ReadImage
 from service.analyse.read import read_file
 from service.report.captions import of_finding, value
+from service.report.png import png_copy
 from service.report.render import HEIGHT, WIDTH, Caption, _places, overlay
 from service.report.secondary_capture import secondary_captures
 from service.report.source import header
@@ -107,7 +108,12 @@ def test_an_overlay_is_a_capture_of_its_study_that_names_its_source(clip, findin
     assert (reference.ReferencedSOPInstanceUID, reference.ReferencedFrameNumber) == (source.SOPInstanceUID, 5)
     assert any(item.get("Manufacturer") == "SonoSite, Inc." for item in dataset.ContributingEquipmentSequence)
     assert dataset.pixel_array.shape == (HEIGHT, WIDTH, 3)
-    assert np.array_equal(np.array(Image.open(tmp_path / made.png)), dataset.pixel_array)
+
+
+def test_a_png_copy_shows_the_same_picture(clip, finding, tmp_path) -> None:
+    (made,) = make(content(clip, finding), tmp_path)
+    png_copy(tmp_path / made.file, tmp_path / "copy.png")
+    assert np.array_equal(np.array(Image.open(tmp_path / "copy.png")), dcmread(tmp_path / made.file).pixel_array)
 
 
 def test_the_outline_is_drawn_where_it_lies(clip) -> None:

@@ -1,0 +1,96 @@
+"""What happens inside a child process: it waits for its one piece of work, confines itself, does it."""
+
+from __future__ import annotations
+
+import fcntl
+import multiprocessing
+import os
+import pickle
+import resource
+import signal
+import tempfile
+import traceback
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from service.errors import Unanalysable
+
+_F_SETSIG = 10
+"""Linux fcntl command that Python's module does not name: which signal tells of input on a file descriptor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one child may use."""
+
+    time_s: float = 120.0
+    """Wall clock. A 60 s cine takes about 4 s; two minutes is thirty times that."""
+    memory_mb: int = 4096
+    """Address space. Threads and mapped libraries count, so this is far above what is really touched."""
+    output_mb: int = 512
+    """Size of any file the child writes, its own result among them."""
+
+
+def main(work: Connection) -> None:
+    """Wait for limits and a folder, then for a function with its arguments; leave the outcome in the folder.
+
+    The function is unpickled under the limits: to import it may run foreign code.
+    """
+    os.setsid()
+    _die_with_parent()
+    try:
+        limits, result = work.recv()
+    except EOFError:  # nobody wants this child
+        os._exit(0)
+    _confine(limits, result.parent)
+    try:
+        function, arguments = pickle.loads(work.recv_bytes())  # noqa: S301 - its own parent wrote it
+        outcome: tuple[str, object] = ("value", function(*arguments))
+    except Unanalysable as error:
+        outcome = ("unanalysable", (str(error), error.code, error.remedy))
+    except MemoryError:
+        outcome = ("memory-limit", f"stopped at the limit of {limits.memory_mb} MB")
+    except Exception as error:  # noqa: BLE001 - foreign code; its text may quote the data, so only its kind leaves
+        outcome = ("crashed", _describe(error))
+    partial = result.with_suffix(".part")
+    partial.write_bytes(pickle.dumps(outcome, protocol=5))
+    partial.replace(result)
+    os._exit(0)  # foreign threads and exit handlers have no say in when the child ends
+
+
+def _confine(limits: Limits, folder: Path) -> None:
+    os.umask(0o077)
+    os.chdir(folder)
+    memory = limits.memory_mb * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    size = limits.output_mb * 2**20
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    tempfile.tempdir = str(folder)
+
+
+def _die_with_parent() -> None:
+    """Let the kernel kill this process group once the parent's end of the start-up pipe closes.
+
+    Signal-driven input (fcntl(2), ``O_ASYNC``) with SIGKILL as its signal: no thread of ours has to wake up for it.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    pipe = parent.sentinel
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, -os.getpgrp())
+    fcntl.fcntl(pipe, _F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
+    if not parent.is_alive():  # it died before the pipe was armed
+        os._exit(1)
+
+
+def _describe(error: BaseException) -> str:
+    """Kind and place of an error. Never its text: foreign messages may quote what they were given."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"
