@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import multiprocessing
 import os
 import pickle
@@ -18,6 +19,9 @@ from service.errors import Unanalysable
 
 _F_SETSIG = 10
 """Linux fcntl command that Python's module does not name: which signal tells of input on a file descriptor."""
+
+_COLLECTED = (20_000, 20, 100)
+"""Garbage collection in a process that lives for a second: seldom, and hardly ever of everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ def main(work: Connection) -> None:
     """
     os.setsid()
     _die_with_parent()
+    gc.set_threshold(*_COLLECTED)
     try:
         limits, result = work.recv()
     except EOFError:  # nobody wants this child

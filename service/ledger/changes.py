@@ -8,7 +8,7 @@ import time
 
 from service.ledger.database import Database
 
-_LOOK_S = 0.02
+_LOOK_S = 0.005
 """SQLite counts commits in shared memory; asking costs microseconds and no disk access."""
 
 

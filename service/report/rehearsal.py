@@ -6,6 +6,7 @@ half a second, which the child of each study would spend anew. Importing this mo
 
 from __future__ import annotations
 
+import gc
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,3 +77,5 @@ def _source() -> Dataset:
 
 
 rehearse()
+gc.collect()
+gc.freeze()  # or each child's first collection would touch, and so copy, all that it shares with the others

@@ -1,6 +1,7 @@
 """From the last image to the report in the PACS, split into its stages; goals 13 and 14.
 
-A still and a clip go through a running service into a stand-in PACS. The floor is decoding and analysis alone,
+A still and a clip go through a running service into DCMTK's storescp (with ``TCP_NODELAY=1``) as the PACS. The
+floor is decoding and analysis alone,
 measured in the same run by the same plugins in this process. Settling is a policy, so time counts from the moment
 at which the job is committed. Usage: ``python tests/benchmarks/bench_end_to_end.py [repeats]``
 """
@@ -16,6 +17,8 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+from receivers import storescp
+
 from service.analyse.exam import read_exam
 from service.analyse.registry import registry
 from service.app import references_of
@@ -24,7 +27,6 @@ from service.config import Settings
 from service.demo.exam import exam_shots
 from service.demo.exam_files import derived_uid, shot_dataset
 from service.demo.exam_marks import Marked, marks_dataset
-from service.demo.pacs import StandInPacs
 from service.demo.scanner import send
 from service.errors import NmusError
 
@@ -71,7 +73,7 @@ def moment(line: dict[str, object]) -> float:
 
 
 def measure(folder: Path, repeats: int) -> None:
-    with StandInPacs(folder / "pacs") as pacs:
+    with storescp(folder / "pacs") as pacs:
         listener, web = _free_port(), _free_port()
         settings = folder / "nmus.toml"
         text = _SETTINGS.format(listener=listener, web=web, pacs=pacs.port)
