@@ -182,6 +182,8 @@ class Destination(_Section):
     """Instead of ``report.sr_class``, for a PACS that does not know Comprehensive 3D SR."""
     objects: tuple[Literal["sr", "sc", "gsps", "pdf"], ...] = ("sr", "sc")
     """Reports, overlays; presentation states (outlines that a viewer draws), a PDF document."""
+    captures: Literal["as made", "uncompressed", "rle", "jpeg-ls"] = "as made"
+    """Transfer syntax of captures: stills are made uncompressed, clips in JPEG baseline, which every viewer shows."""
     timeout_seconds: float = Field(default=60, gt=0)
     """For the answer to one object; a PACS that archives while we wait takes seconds."""
     confirm: Literal["none", "commitment", "find", "qido"] = "none"
@@ -215,6 +217,8 @@ class Destination(_Section):
         ways = [self.orthanc is not None, self.dicomweb is not None, dicom != (None, None, None)]
         if sum(ways) != 1 or (ways[2] and None in dicom):
             raise ValueError("give either ae_title, host and port (C-STORE), or orthanc, or dicomweb, not both")
+        if self.captures != "as made" and self.orthanc is not None and self.confirm == "find":
+            raise ValueError("confirm = 'find' compares an Orthanc's files byte for byte: leave captures as made")
         if self.token_file is not None and self.username:
             raise ValueError("give either username and password, or token_file, not both")
         return self

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from service import crash, logs
 from service.config import Destination, Settings
 from service.deliver.answers import Answer, BrokenOff, Fate, Peer
+from service.deliver.recoding import Recoding
 from service.deliver.rest import RestPeer
 from service.deliver.store import StorePeer
 from service.deliver.stow import StowPeer
@@ -46,11 +47,14 @@ def wait_seconds(bounds: tuple[float, float], tries: int, chance: float) -> floa
 def peer_for(destination: Destination, settings: Settings) -> Peer:
     """The way to a destination that its settings say."""
     folder = settings.service.data_folder
+    peer: Peer
     if destination.orthanc is not None:
-        return RestPeer(destination, folder)
-    if destination.dicomweb is not None:
-        return StowPeer(destination, folder)
-    return StorePeer(destination, settings.listener.ae_title, folder, settings.tls)
+        peer = RestPeer(destination, folder)
+    elif destination.dicomweb is not None:
+        peer = StowPeer(destination, folder)
+    else:
+        peer = StorePeer(destination, settings.listener.ae_title, folder, settings.tls)
+    return peer if destination.captures == "as made" else Recoding(peer, destination.captures, folder)
 
 
 class Sender:
