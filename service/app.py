@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, cast
 
 from reference_store.comparison import References
 from service import logs
+from service.audit import Trail, open_trail
 from service.config import Settings
 from service.errors import Misconfigured
 from service.ledger import Ledger, open_ledger
@@ -56,6 +57,11 @@ class App:
     def archive(self) -> Archive:
         """The bytes."""
         return Archive(self.data_folder)
+
+    @cached_property
+    def trail(self) -> Trail:
+        """The audit trail; one that writes nothing unless the settings ask for it."""
+        return open_trail(self.settings, self.machine)
 
     @property
     def machine(self) -> str:
@@ -185,7 +191,7 @@ ROLES = {
         ),
         Role(
             "timers",
-            sections=(*_WAYS_IN, "service", "settle", "references", "web", "destination", "scanner", "logs"),
+            sections=(*_WAYS_IN, "service", "settle", "references", "web", "audit", "destination", "scanner", "logs"),
         ),
         Role(
             "worker",
@@ -195,7 +201,7 @@ ROLES = {
         Role(
             "sender",
             lambda settings: bool(settings.destination or settings.scanner),
-            sections=("service", "listener", "destination", "archive", "scanner", "logs"),
+            sections=("service", "listener", "destination", "archive", "scanner", "audit", "tls", "logs"),
         ),
     )
 }
@@ -246,8 +252,10 @@ def run_role(name: str, settings: Settings, orders: Orders) -> None:
     good: Settings | None = None
     while not orders.is_set():
         app = App(settings)
+        app.trail.started(name)
         try:
             run(app, orders if role.adopts else orders.turn)
+            app.trail.stopped(name)
         except Misconfigured as error:
             if good is None:
                 raise

@@ -58,6 +58,8 @@ def _named(settings: Settings) -> list[tuple[str, Path]]:
         ("tls.certificate_file", settings.tls.certificate_file),
         ("tls.ca_file", settings.tls.ca_file),
         ("web.certificate_file", settings.web.certificate_file),
+        ("audit.certificate_file", settings.audit.certificate_file),
+        ("audit.ca_file", settings.audit.ca_file),
     ]
     for one in settings.destination:
         named.append((f"destination.{one.name}.tls_certificate_file", one.tls_certificate_file))

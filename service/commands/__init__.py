@@ -31,6 +31,7 @@ COMMANDS = (
     "references",
     "fasciculation",
     "password",
+    "export",
 )
 """Modules of this package. Imported only when named, since some pull in libraries that take a second to load."""
 OK, NO, OPERATOR = 0, 1, 2

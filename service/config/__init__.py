@@ -25,12 +25,13 @@ from service.config.sections import (
     Settings,
     Settle,
 )
-from service.config.security import Tls, Web
+from service.config.security import Audit, Tls, Web
 
 __all__ = [
     "UID_PATTERN",
     "Analysis",
     "Archive",
+    "Audit",
     "Destination",
     "Identity",
     "Listener",

@@ -14,7 +14,7 @@ from service.config.inward import Stow, WatchedFolder
 from service.config.looking_back import Priors
 from service.config.peers import Archive, Identity, Reconcile, Scanner, confirmable, names_once
 from service.config.secrets import first_line
-from service.config.security import Tls, Web
+from service.config.security import Audit, Tls, Web
 
 
 class Service(_Section):
@@ -284,6 +284,7 @@ class Settings(_Section):
     priors: Priors = Priors()
     mapping: tuple[Mapping, ...] = ()
     tls: Tls = Tls()
+    audit: Audit = Audit()
     web: Web = Web()
     references: References = References()
     logs: Logs = Logs()

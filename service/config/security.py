@@ -30,6 +30,31 @@ class Tls(Section):
     """A certificate that ends sooner is warned of: an authority in a hospital takes weeks."""
 
 
+class Audit(Section):
+    """``[audit]``: who did what with whose images, as PS3.15 A.5 messages for the hospital's audit repository."""
+
+    enabled: bool = False
+    """Off: a spool that nobody empties would fill the disk with names."""
+    host: str | None = None
+    """The collector (syslog). None: messages stay in the spool for another program to take."""
+    port: int = Field(default=6514, ge=1, le=65535)
+    """Registered for syslog over TLS."""
+    transport: Literal["tls", "udp"] = "tls"
+    """``udp`` (RFC 5426) sends names in clear and loses what the network loses: for a collector on this machine."""
+    ca_file: Path | None = None
+    """PEM of the authority whose collector is believed; the machine's own list when left out."""
+    certificate_file: Path | None = None
+    """What we show the collector; many ask for it."""
+    key_file: Path | None = None
+    key_password_file: Path | None = None
+    tls_server_name: str | None = None
+    """Name in the collector's certificate where it is not ``host``."""
+    source_id: str = ""
+    """AuditSourceID; the machine's name when empty."""
+    site_id: str = ""
+    """AuditEnterpriseSiteID."""
+
+
 class Web(Section):
     """``[web]``: pages, health and metrics."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from service import crash, logs
 from service.config import Destination, Settings
@@ -73,9 +73,11 @@ class Sender:
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
         confirm: str = "",
+        begins: Callable[[Sequence[Outgoing]], None] = lambda _batch: None,
     ) -> None:
         self._ledger = ledger
         self._confirm = confirm
+        self._begins = begins
         self._destination = destination
         self._peer = peer
         self._owner = owner
@@ -87,6 +89,7 @@ class Sender:
         batch = self._ledger.claim_outgoing(self._destination, self._clock(), self._owner, _LEASE_SECONDS, _BATCH)
         if not batch:
             return 0
+        self._begins(batch)
         waiting = list(batch)
         renewed, gone = self._clock(), 0
         try:
@@ -154,9 +157,16 @@ class Sender:
             self._ledger.postpone(outgoing, now, now, reason)
 
 
-def senders(ledger: Ledger, settings: Settings, owner: str) -> tuple[Sender, ...]:
-    """One for each destination in the settings."""
-    return tuple(
-        Sender(ledger, one.name, peer_for(one, settings), owner, confirm="" if one.confirm == "none" else one.confirm)
-        for one in settings.destination
-    )
+def senders(
+    ledger: Ledger,
+    settings: Settings,
+    owner: str,
+    begins: Callable[[Sequence[Outgoing]], None] = lambda _batch: None,
+) -> tuple[Sender, ...]:
+    """One for each destination in the settings. ``begins`` is given each batch before it is sent."""
+
+    def sender(one: Destination) -> Sender:
+        confirm = "" if one.confirm == "none" else one.confirm
+        return Sender(ledger, one.name, peer_for(one, settings), owner, confirm=confirm, begins=begins)
+
+    return tuple(sender(one) for one in settings.destination)

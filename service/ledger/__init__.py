@@ -20,6 +20,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from service.ledger.database import LedgerUnavailable, sqlite_url
+from service.ledger.following import Following
 from service.ledger.guard_values import Identity, Quarantine, Withdrawal
 from service.ledger.guarding import Guarding
 from service.ledger.jobs import Jobs, LeaseLost
@@ -91,7 +92,7 @@ __all__ = [
 ]
 
 
-class Ledger(Receiving, Jobs, Outbox, Guarding, Withdrawing, Overview):
+class Ledger(Receiving, Jobs, Outbox, Guarding, Withdrawing, Following, Overview):
     """The ledger of one data folder or database."""
 
 

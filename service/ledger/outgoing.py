@@ -17,7 +17,7 @@ from service.ledger.tables_proof import COMMITMENT_REQUEST, CONFIRMATION
 from service.ledger.values import Circuit, Outgoing, OutgoingState
 
 _OF_RESULT = {"sop_class_uid", "transfer_syntax_uid", "study_instance_uid", "path", "size"}
-_COLUMNS = [RESULT.c[name] if name in _OF_RESULT else OUTBOX.c[name] for name in Outgoing.__dataclass_fields__]
+COLUMNS = [RESULT.c[name] if name in _OF_RESULT else OUTBOX.c[name] for name in Outgoing.__dataclass_fields__]
 
 
 class Outbox(Database):
@@ -205,7 +205,7 @@ class Outbox(Database):
 
 def _outgoing(connection: Connection, condition: ColumnElement[bool]) -> tuple[Outgoing, ...]:
     query = (
-        select(*_COLUMNS)
+        select(*COLUMNS)
         .join(RESULT, RESULT.c.sop_instance_uid == OUTBOX.c.sop_instance_uid)
         .where(condition)
         .order_by(OUTBOX.c.due, OUTBOX.c.id)

@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -45,6 +46,14 @@ from service.receive.pynetdicom_guards import GuardedRequestHandler, GuardedServ
 from service.tls import Server
 
 _LOGGER = logging.getLogger(__name__)
+
+
+Alert = Callable[[str, str, str], None]
+"""Is given the reason, the address and the AE title of who was turned away."""
+
+
+def _nobody(_reason: str, _address: str, _peer: str) -> None:
+    """No audit trail."""
 
 
 class Reception:
@@ -134,11 +143,13 @@ class StorageProvider:
         tls: Tls | None = None,
         commitment: Commitment | None = None,
         log: AssociationLog | None = None,
+        alert: Alert = _nobody,
     ) -> None:
         self._settings = settings
         self._intake = intake
         self._commitment = commitment
         self._log = log
+        self._alert = alert
         self.rejections: Counter[str] = Counter()
         _configure_pynetdicom(spool)
         self._reception = Reception(intake, settings.maximum_object_mb * 1_000_000, log)
@@ -213,7 +224,7 @@ class StorageProvider:
                 "refusals": self.rejections,
                 "tls": secure,
                 "handshake_seconds": self._settings.acse_timeout_seconds,
-                "told": staticmethod(_handshake_failed),
+                "told": staticmethod(self._turned_away),
                 "request_queue_size": 128,
             },
         )
@@ -252,6 +263,7 @@ class StorageProvider:
                 peer=association.requestor.address,
                 calling_ae_title=proposal.calling_ae_title.strip(),
             )
+            self._alert(name, association.requestor.address, proposal.calling_ae_title.strip())
             association.acse.send_reject(*verdict)
             association.kill()
             return
@@ -262,6 +274,10 @@ class StorageProvider:
         if self._commitment is not None and PUSH_MODEL in proposed:
             association.acceptor._contexts.append(self._commitment.context())
         association.dul.socket.deadline_seconds = self._settings.network_timeout_seconds
+
+    def _turned_away(self, reason: str, address: str) -> None:
+        logs.event(_LOGGER, logging.WARNING, "connection closed", reason=reason, peer=address)
+        self._alert(reason, address, "")
 
     def _objection(self, calling: str, called: str) -> tuple[str, tuple[int, int, int]] | None:
         settings = self._settings
@@ -303,10 +319,6 @@ class StorageProvider:
 
 def _port(server: GuardedServer | None) -> int:
     return 0 if server is None else int(server.socket.getsockname()[1])
-
-
-def _handshake_failed(reason: str, address: str) -> None:
-    logs.event(_LOGGER, logging.WARNING, "TLS handshake failed", reason=reason, peer=address)
 
 
 @lru_cache(maxsize=512)

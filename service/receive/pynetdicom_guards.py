@@ -167,7 +167,7 @@ class GuardedServer(ThreadedAssociationServer):  # type: ignore[misc]
     tls: Server | None = None
     handshake_seconds = 15.0
     told: Callable[[str, str], None]
-    """Is given the reason and the address when a handshake failed."""
+    """Is given the reason and the address of who was turned away before it could say who it is."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - pynetdicom's
         self._strangers: dict[str, list[socket.socket]] = {}
@@ -197,6 +197,7 @@ class GuardedServer(ThreadedAssociationServer):  # type: ignore[misc]
         address = mapped or address
         if self.networks and not any(address in ip_network(network) for network in self.networks):
             self.refusals["address"] += 1
+            self.told("address not allowed", client_address[0])
             return False
         with self._strangers_turn:
             strangers = [one for one in self._strangers.get(client_address[0], ()) if one.fileno() != -1]
@@ -215,7 +216,7 @@ class GuardedServer(ThreadedAssociationServer):  # type: ignore[misc]
                 secured.shake_hands(self.handshake_seconds)
             except OSError as error:
                 self.refusals["tls"] += 1
-                self.told(reason_of(error), client_address[0])
+                self.told(f"TLS handshake: {reason_of(error)}", client_address[0])
                 secured.close()
                 return
             request = secured

@@ -40,7 +40,13 @@ def run(app: App, orders: Orders) -> None:
     commitment = Commitment(app.ledger, app.data_folder, _titles(app.settings))
     log = AssociationLog(app.ledger)
     provider = StorageProvider(
-        settings, intake, app.archive.spool, tls=app.settings.tls, commitment=commitment, log=log
+        settings,
+        intake,
+        app.archive.spool,
+        tls=app.settings.tls,
+        commitment=commitment,
+        log=log,
+        alert=app.trail.alert,
     )
     for port in filter(None, (provider.port, provider.tls_port)):
         event(_LOG, logging.INFO, "listening", host=settings.host, port=port)

@@ -11,6 +11,7 @@ from service.deliver.answering import answerer
 from service.deliver.confirm import confirmers
 from service.deliver.sender import senders
 from service.ledger.changes import Changes
+from service.roles.auditing import begins
 from service.roles.common import LOOK_S, Beat, guarded, has_ended, owner
 
 
@@ -18,7 +19,7 @@ def run(app: App, stop: threading.Event) -> None:
     """A thread for each destination, so that one that is slow or away holds up no other; likewise for asking it."""
     guarded(lambda: app.ledger.take_back_outgoing(lambda one: has_ended(one, app.machine), time.time()), "taking over")
     steps: list[tuple[Callable[[], object], str]] = [
-        (one.step, "sending") for one in senders(app.ledger, app.settings, owner("sender", app.machine))
+        (one.step, "sending") for one in senders(app.ledger, app.settings, owner("sender", app.machine), begins(app))
     ]
     steps += [(one.step, "confirming") for one in confirmers(app.ledger, app.settings)]
     to_scanners = answerer(app.ledger, app.settings)

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from reference_store.reminders import reminders
 from reference_store.store import Store
 from service.app import ROLES, App, secret_of
+from service.audit.following import Carrier
 from service.certificates import certificates
 from service.config import OrthancSource, Settings
 from service.logs import event
@@ -29,6 +30,7 @@ from service.receive.orthanc import OrthancFeed
 from service.receive.settle import settle
 from service.receive.stow import StowService, stow_credentials
 from service.reconcile import Reconciler
+from service.roles.auditing import CARRY_S, FOLLOW_S, carrier, follower, told
 from service.roles.common import BEAT_S, Beat, guarded
 from service.web.opening import access_of, host_names, pages_tls, place_of
 from service.web.pages import application
@@ -80,6 +82,7 @@ def run(app: App, stop: threading.Event) -> None:
         every(dropped.poll_seconds, f"folder {dropped.name}", watched.tick)
     every(REMIND_S, "certificates", lambda: warn_of_certificates(settings, time.time()))
     guarded(lambda: warn_of_certificates(settings, time.time()), "certificates")
+    carried = _audit(app, every)
     web = _web(app, intake) if settings.web.enabled else None
     scheduler.start()
     guarded(beat.now, "beat")
@@ -89,6 +92,19 @@ def run(app: App, stop: threading.Event) -> None:
         feed.source.close()
     if web:
         web.stop()
+    if carried is not None:
+        guarded(carried.step, "audit")  # what was written at the end
+        carried.close()
+
+
+def _audit(app: App, every: Callable[[float, str, Callable[[], object]], None]) -> Carrier | None:
+    """Follow the ledger and carry messages away, if an audit trail is wanted."""
+    if app.trail.is_on:
+        every(FOLLOW_S, "audit", follower(app).step)
+    carried = carrier(app)
+    if carried is not None:
+        every(CARRY_S, "audit delivery", carried.step)
+    return carried
 
 
 def sweep(app: App) -> int:
@@ -161,6 +177,8 @@ def _web(app: App, intake: Intake) -> WebServer:
         hosts=host_names(settings.web),
         access=access_of(settings),
         keys=Keys(secret_of(app.data_folder)),
+        told=told(app),
+        audit=app.trail.spool,
     )
     server = WebServer(pages, place_of(settings.web), pages_tls(settings.web))
     server.start()

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from service.audit import Spool
 from service.certificates import Certificate
 from service.ledger import Ledger, Status
 from service.web.proof_metrics import proof_metrics
@@ -24,9 +25,15 @@ class LedgerCollector(Collector):
     """Asks the ledger for its status at every scrape."""
 
     def __init__(
-        self, ledger: Ledger, data_folder: Path, clock: Clock, certificates: tuple[Certificate, ...] = ()
+        self,
+        ledger: Ledger,
+        data_folder: Path,
+        clock: Clock,
+        certificates: tuple[Certificate, ...] = (),
+        audit: Spool | None = None,
     ) -> None:
         self._ledger, self._folder, self._clock, self._certificates = ledger, data_folder, clock, certificates
+        self._audit = audit
 
     def collect(self) -> Iterator[Metric]:
         """All families, each with one line of help."""
@@ -47,12 +54,22 @@ class LedgerCollector(Collector):
         for one in self._certificates:
             ends.add_metric([one.setting], one.days(now))
         yield ends
+        waiting = [] if self._audit is None else self._audit.names()
+        yield _gauge("nmus_audit_waiting", "Audit messages that the collector has not taken", len(waiting))
+        oldest = self._audit.oldest_at() if self._audit else None
+        yield _gauge("nmus_audit_oldest_seconds", "Age of the oldest of them", max(0.0, now - oldest) if oldest else 0)
 
 
-def exposition(ledger: Ledger, data_folder: Path, clock: Clock, certificates: tuple[Certificate, ...] = ()) -> bytes:
+def exposition(
+    ledger: Ledger,
+    data_folder: Path,
+    clock: Clock,
+    certificates: tuple[Certificate, ...] = (),
+    audit: Spool | None = None,
+) -> bytes:
     """The text that a Prometheus server scrapes."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(LedgerCollector(ledger, data_folder, clock, certificates))
+    registry.register(LedgerCollector(ledger, data_folder, clock, certificates, audit))
     return bytes(generate_latest(registry))
 
 

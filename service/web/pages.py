@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from service.audit import Spool
 from service.certificates import Certificate
 from service.ledger import Ledger
 from service.patient.keys import Keys
@@ -50,6 +51,7 @@ def application(
     access: Access = Access(),  # noqa: B008 - frozen: no login
     told: Told = _untold,
     keys: Keys | None = None,
+    audit: Spool | None = None,
 ) -> Starlette:
     """The web application: ``/``, ``/proof``, ``/why``, ``/study/UID``, ``/status.json``, ``/health``, ``/metrics``.
 
@@ -67,6 +69,8 @@ def application(
         Is given what the audit trail wants to know.
     keys:
         For ``/why``, which finds studies by accession number; without them there is no such page.
+    audit:
+        Where audit messages wait, to be counted.
     """
     sessions = Sessions(clock, access.session_seconds)
     templates = Environment(loader=PackageLoader("service.web"), autoescape=True)
@@ -105,6 +109,9 @@ def application(
         good = all(check.good for check in checks)
         return JSONResponse({"ready": good, "checks": [asdict(one) for one in checks]}, 200 if good else 503)
 
+    def metrics(_request: Request) -> Response:
+        return PlainTextResponse(exposition(ledger, data_folder, clock, watched(), audit))
+
     login = Login(access, sessions, Guesses(clock), page, told)
     return Starlette(
         routes=[
@@ -115,7 +122,7 @@ def application(
             Route("/status.json", lambda _request: Response(status_json(ledger), media_type="application/json")),
             Route("/health/live", lambda _request: JSONResponse({"live": True})),
             Route("/health/ready", ready),
-            Route("/metrics", lambda _request: PlainTextResponse(exposition(ledger, data_folder, clock, watched()))),
+            Route("/metrics", metrics),
             *more,
         ],
         middleware=[

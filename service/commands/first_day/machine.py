@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from service.app import ROLES, references_of, registry_of
+from service.app import ROLES, App, references_of, registry_of
 from service.certificates import certificates
 from service.commands.first_day.rows import Row, State
 from service.config import Settings
@@ -63,7 +63,7 @@ def _service(settings: Settings) -> Iterator[Row]:
         yield Row(_PLACE, "ledger", State.BAD, str(error), "bring the database back, or correct service.database")
         return
     try:
-        wanted = [name for name, role in ROLES.items() if role.wanted(settings)]
+        wanted = [App(settings).process_name(name) for name, role in ROLES.items() if role.here(settings)]
         yield from _standing(ledger, wanted)
     finally:
         ledger.close()
