@@ -157,15 +157,16 @@ def _wide(fit: WideFit) -> dict[str, Any]:
         "residual_df": len(fit.cohort) - fit.parameters,
         "z_definition": "quantile_to_normal",
     }
+    tolerance = {"k": fit.tolerance_k, "tolerance_content": 0.95, "tolerance_confidence": 0.95}
     if fit.quantiles:
         levels = [{"percent": q.percent, "terms": _terms(q.terms)} for q in fit.quantiles]
-        return {"family": "quantile", "quantiles": levels, **shared}
+        return {"family": "quantile", "quantiles": levels, "flag_limit": tolerance, **shared}
     return {
         "family": "lms",
         "boxcox_lambda": fit.power,
         "terms": _terms(fit.median_terms),
         "sd_model": {"terms": _terms(fit.sd_terms)},
-        "flag_limit": {"z": 1.96},
+        "flag_limit": {"z": 1.96, **tolerance},
         **shared,
     }
 

@@ -258,7 +258,8 @@ def _wide_certainty(fit: WideFit, document: Document | None) -> str:
     words = (
         f"With {len(fit.cohort)} subjects the z of a person like those measured has a standard error of "
         f"{np.median(errors):.2f} (in half of them), and at most {max(errors):.2f}. The limits lie as much further "
-        "out as it takes that 2.5 of 100 new healthy people fall outside on each side."
+        "out as it takes that 2.5 of 100 new healthy people fall outside on each side. To be 95 % sure that 95 % of "
+        f"healthy people lie below, a limit would have to lie where z is {fit.tolerance_k:.2f} (in half of them)."
     )
     return f"<p>{words}</p>{_influence(wide_influences(fit, [one.z for _, one in found]))}"
 

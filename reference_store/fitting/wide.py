@@ -25,6 +25,7 @@ LMS_FROM, QUANTILES_FROM = 200, 400
 _PERCENTS = (2.5, 10.0, 25.0, 50.0, 75.0, 90.0, 97.5)
 _NEARLY_LOG = 1e-4
 _LIMIT = 1.96
+_CONTENT = float(stats.norm.ppf(0.95))
 _STEEPEST = 0.2
 """A subject's levels lie never closer than this share of their average distance: crossing levels tell no density."""
 
@@ -42,6 +43,8 @@ class WideFit:
     """Variance of the median at each subject, in units of the population's variance there, shape (n,)."""
     shifts: Floats
     """How far a limit moves, at any subject's covariates and in SD, when each one is left out: to first order, (n,)."""
+    tolerance_k: float
+    """Deviate of the limit below which 95 % of healthy people lie with 95 % confidence, for half of the subjects."""
     median_terms: tuple[Term, ...] = ()
     sd_terms: tuple[Term, ...] = ()
     power: float = 1.0
@@ -106,11 +109,11 @@ class _Likelihood:
             raise ValueError("the LMS likelihood has no maximum here; fit the linear model")
         return np.asarray(-self.scores(x)[1] @ np.linalg.inv(curvature))
 
-    def limit_gradients(self, x: Floats) -> Floats:
-        """Gradient of w at both limits of each subject (see :mod:`reference_store.distributions`), (2 n, …)."""
+    def limit_gradients(self, x: Floats, deviates: Sequence[float]) -> Floats:
+        """Gradient of w where it has these values, of each subject (see :mod:`reference_store.distributions`)."""
         medians, log_spreads, power = self.parts(x)
         spreads, rows = np.exp(log_spreads), []
-        for w in (-_LIMIT, _LIMIT):
+        for w in deviates:
             growth = np.maximum(1 + power * spreads * w, 1e-3)
             logs = np.log(growth) / power if abs(power) > _NEARLY_LOG else spreads * w
             by_power = (logs * growth / spreads - w) / power if abs(power) > _NEARLY_LOG else logs**2 / 2 / spreads
@@ -123,6 +126,15 @@ def _spanned(moves: Floats) -> Floats:
     """The covariance of the coefficients from what each subject adds to them: the sandwich, for finite samples."""
     n, count = moves.shape
     return np.asarray(moves.T @ moves * n / (n - count))
+
+
+def _variances(gradients: Floats, covariance: Floats) -> Floats:
+    return np.asarray(np.einsum("ij,jk,ik->i", gradients, covariance, gradients))
+
+
+def _tolerance(variances: Floats) -> float:
+    """``u + u sd(w)`` with the normal deviate u of 95 %, which is content and confidence at once."""
+    return float(np.median(_CONTENT * (1 + np.sqrt(variances))))
 
 
 def _shifts(gradients: Floats, moves: Floats) -> Floats:
@@ -150,7 +162,8 @@ def lms(cohort: Cohort) -> WideFit:
         candidates,
         covariance,
         np.asarray(of_median / (medians * np.exp(log_spreads)) ** 2),
-        _shifts(likelihood.limit_gradients(best), moves),
+        _shifts(likelihood.limit_gradients(best, (-_LIMIT, _LIMIT)), moves),
+        _tolerance(_variances(likelihood.limit_gradients(best, (_CONTENT,)), covariance)),
         tuple(replace(term, coefficient=float(c)) for term, c in zip(terms, best[:count], strict=True)),
         (Term("intercept", float(best[-3])), Term("age_y", float(best[-2]), float(centre), 10.0)),
         power,
@@ -212,6 +225,7 @@ def quantiles(cohort: Cohort) -> WideFit:
         covariance,
         np.asarray(of_median / sds**2),
         _outer_shifts(design, values, fitted, deviates, breads),
+        _tolerance(_variances(_near_the_top(design, fitted, deviates), covariance)),
         quantiles=tuple(
             Quantile(percent, tuple(replace(term, coefficient=float(c)) for term, c in zip(terms, column, strict=True)))
             for percent, column in zip(_PERCENTS, found.T, strict=True)
@@ -241,6 +255,15 @@ def _joint_covariance(design: Floats, breads: Sequence[Floats]) -> Floats:
     bridge = np.minimum.outer(levels, levels) - np.outer(levels, levels)
     bread = linalg.block_diag(*breads)
     return np.asarray(bread @ np.kron(bridge, design.T @ design / n) @ bread.T / (n - count))
+
+
+def _near_the_top(design: Floats, fitted: Floats, deviates: Floats) -> Floats:
+    """Gradient of w at the 95th percentile, which lies between the uppermost two levels, of each subject."""
+    share = (_CONTENT - deviates[-2]) / (deviates[-1] - deviates[-2])
+    sds = np.maximum(fitted[:, -1] - fitted[:, -2], 1e-12) / (deviates[-1] - deviates[-2])
+    rows = design / sds[:, np.newaxis]
+    rest = np.zeros((len(design), design.shape[1] * (len(deviates) - 2)))
+    return np.column_stack([rest, (1 - share) * rows, share * rows])
 
 
 def _outer_shifts(design: Floats, values: Floats, fitted: Floats, deviates: Floats, breads: Sequence[Floats]) -> Floats:
