@@ -168,6 +168,8 @@ class Destination(_Section):
     """Our title towards this peer; the listener's when absent, so that a PACS knows one partner."""
     orthanc: str | None = Field(default=None, pattern=r"^https?://")
     """Address of an Orthanc's REST interface instead of ``ae_title``, ``host`` and ``port``."""
+    orthanc_modality: str | None = Field(default=None, min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")
+    """A modality of that Orthanc to which it is to send on what it got, by a job of its own."""
     dicomweb: str | None = Field(default=None, pattern=r"^https?://")
     """Address of a DICOMweb service instead: results are posted to its ``/studies``."""
     username: str = ""
@@ -217,6 +219,8 @@ class Destination(_Section):
         ways = [self.orthanc is not None, self.dicomweb is not None, dicom != (None, None, None)]
         if sum(ways) != 1 or (ways[2] and None in dicom):
             raise ValueError("give either ae_title, host and port (C-STORE), or orthanc, or dicomweb, not both")
+        if self.orthanc_modality is not None and self.orthanc is None:
+            raise ValueError("orthanc_modality needs orthanc: the Orthanc that is to send on")
         if self.captures != "as made" and self.orthanc is not None and self.confirm == "find":
             raise ValueError("confirm = 'find' compares an Orthanc's files byte for byte: leave captures as made")
         if self.token_file is not None and self.username:

@@ -11,6 +11,7 @@ from pyorthanc import Orthanc
 from service import crash
 from service.config import Destination
 from service.deliver.answers import Answer, Fate, of_http
+from service.deliver.orthanc_job import sent_on
 from service.errors import Unreachable
 from service.ledger import Outgoing
 
@@ -24,6 +25,7 @@ class RestPeer:
     def __init__(self, destination: Destination, data_folder: Path) -> None:
         self._name = destination.name
         self._data_folder = data_folder
+        self._modality, self._time_s = destination.orthanc_modality, destination.timeout_seconds
         self._orthanc = Orthanc(
             destination.orthanc or "",
             username=destination.username or None,
@@ -48,7 +50,11 @@ class RestPeer:
             raise Unreachable(f"{self._name}: HTTP {code}; check the destination's address, username and password")
         if not response.is_success:
             return of_http(code, response.reason_phrase)
-        told = response.json().get("Status", "") if "json" in response.headers.get("content-type", "") else ""
-        if told == "AlreadyStored":
-            return Answer(Fate.SENT, "was there already")
-        return Answer(Fate.SENT) if told == "Success" else Answer(Fate.LATER, f"answered {told or 'something else'}")
+        read = response.json() if "json" in response.headers.get("content-type", "") else {}
+        told = read.get("Status", "")
+        if told not in ("AlreadyStored", "Success"):
+            return Answer(Fate.LATER, f"answered {told or 'something else'}")
+        if self._modality:
+            number = str(read.get("ID", ""))
+            return sent_on(self._orthanc, self._orthanc.url.rstrip("/"), self._modality, number, self._time_s)
+        return Answer(Fate.SENT, "was there already" if told == "AlreadyStored" else "")

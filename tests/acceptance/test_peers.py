@@ -16,6 +16,7 @@ from pydicom import Dataset, dcmread
 from service.config import Destination, load
 from service.deliver.sender import Sender, peer_for
 from service.demo.scanner import send
+from service.errors import Unreachable
 from service.ledger import Instance, Outcome, OutgoingState, Result, open_ledger
 from service.receive.file_header import file_header
 
@@ -149,6 +150,24 @@ def test_what_orthanc_got_reads_back_equal_and_again_changes_nothing(orthanc, ou
     for answered, answer in peer_for(there, settings).send(ledger.outgoing("hub")):
         assert (answered.destination, answer.fate.value) == ("hub", "sent")
     assert len(hub.get("/instances").json()) == 2
+
+
+def test_an_orthanc_sends_on_by_a_job_of_its_own(orthanc, outbox, pacs) -> None:
+    hub = orthanc(DicomModalities={"pacs": [pacs.ae_title, "127.0.0.1", pacs.port], "gone": ["GONE", "127.0.0.1", 1]})
+    ledger, folder, post = outbox
+    settings = load(None)
+    settings = settings.model_copy(update={"service": settings.service.model_copy(update={"data_folder": folder})})
+    made = post("hub")
+    on, lost, strange = (
+        peer_for(Destination(name="hub", orthanc=hub.url, orthanc_modality=name, timeout_seconds=20), settings)
+        for name in ("pacs", "gone", "strange")
+    )
+    assert {answer.fate.value for _, answer in lost.send(ledger.outgoing("hub")[:1])} == {"later"}
+    with pytest.raises(Unreachable, match="modality"):
+        list(strange.send(ledger.outgoing("hub")))
+    assert {answer.fate.value for _, answer in on.send(ledger.outgoing("hub"))} == {"sent"}
+    arrived = {str(dcmread(path).SOPInstanceUID) for path in pacs.folder.rglob("*.dcm")}
+    assert {result.sop_instance_uid for result in made} <= arrived
 
 
 def test_orthanc_posts_by_stow_and_a_file_is_dropped(nmus, exam, orthanc, until, tmp_path) -> None:
