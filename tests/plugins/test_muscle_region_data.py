@@ -1,7 +1,8 @@
 """The shipped weights on published pictures: a guard against a change in the pipeline, not a measure of accuracy.
 
-The shipped network was trained on all these pictures, so that how often it is right here says nothing about new
-ones. The README's numbers come from cross-validation: each picture judged by a network that never saw its block.
+The shipped network was trained on three quarters of these pictures, so that how often it is right here says little
+about new ones. The README's numbers come from cross-validation: each picture judged by a network that never saw its
+block.
 """
 
 from __future__ import annotations

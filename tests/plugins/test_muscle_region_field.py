@@ -50,6 +50,24 @@ def test_letters_rulers_and_wedges_are_not_the_field() -> None:
     assert apart(field_of_view(grey, PLAIN, None), truth) <= 2
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_banner_noisy_from_compression_and_the_makers_name_are_not_the_field(seed: int) -> None:
+    truth = Box(150, 80, 500, 420)
+    grey = picture(truth, seed=seed)
+    random = np.random.default_rng(seed)
+    grey[4:42] = random.integers(0, 3, (38, 640))  # what a codec leaves between letters
+    grey[12:34, 4:632:9] = 220
+    grey[100:122, 108:150] = random.integers(0, 255, (22, 42))
+    assert apart(field_of_view(grey, PLAIN, None), truth) <= 8
+
+
+def test_skin_over_black_fat_is_no_banner() -> None:
+    truth = Box(150, 60, 500, 420)
+    grey = picture(truth)
+    grey[86:110, 150:500] = 0
+    assert apart(field_of_view(grey, PLAIN, None), truth) <= 2
+
+
 def test_dark_muscle_inside_the_field_stays_inside() -> None:
     truth = Box(100, 50, 500, 430)
     grey = picture(truth)

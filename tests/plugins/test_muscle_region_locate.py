@@ -67,7 +67,7 @@ def lines_apart(one: Located, other: Located) -> float:
 
 
 def test_simulated_muscles_are_found_with_their_thickness(stills: list) -> None:
-    """At least five of six answered; between the fasciae's centres within 2 px (0.2 mm), 1 px on average."""
+    """At least five of six answered; thickness within 1 px (0.1 mm) in most, and near it in all."""
     between_centres, between_edges = [], []
     for muscle, grey in stills:
         found = find(grey)
@@ -78,10 +78,10 @@ def test_simulated_muscles_are_found_with_their_thickness(stills: list) -> None:
         between_centres.append(centres - (muscle.thickness_mm + 0.9) / 0.1)
         between_edges.append(inner_thickness_px(found) - muscle.thickness_mm / 0.1)
     assert len(between_centres) >= 5
-    assert max(map(abs, between_centres)) < 2.5
-    assert abs(np.mean(between_centres)) < 1
-    # the edge of a fascia is a matter of definition: the published masks' is learned, see the README
-    assert max(map(abs, between_edges)) < 3
+    for errors in (between_centres, between_edges):
+        assert max(map(abs, errors)) < 2.5
+        assert np.mean(np.abs(errors) <= 1) > 0.65
+        assert abs(np.median(errors)) < 0.75
 
 
 def test_the_lines_lie_on_the_simulated_fasciae(stills: list) -> None:
@@ -92,8 +92,8 @@ def test_the_lines_lie_on_the_simulated_fasciae(stills: list) -> None:
         deep = np.array(found.deep)
         truth = FIELD.row0 + (muscle.lower_mm + muscle.slope * (deep[:, 0] - FIELD.column0) * 0.1 + 0.45) / 0.1
         upper = FIELD.row0 + (muscle.upper_mm - 0.45) / 0.1
-        assert np.median(np.abs(deep[:, 1] - truth)) < 2.5
-        assert np.median(np.abs(np.array(found.superficial)[:, 1] - upper)) < 2.5
+        assert np.median(np.abs(deep[:, 1] - truth)) < 2
+        assert np.median(np.abs(np.array(found.superficial)[:, 1] - upper)) < 2
 
 
 def test_the_outline_lies_between_the_lines(stills: list) -> None:

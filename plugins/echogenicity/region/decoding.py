@@ -23,9 +23,9 @@ BEND = 1.5
 """Cost of one row of rise, in units of log-probability."""
 EDGE_LEVEL = 0.35
 """Share of the area map's plateau at which the muscle begins."""
-USUAL_FASCIA = 3.0
-"""Rows from a fascia's centre to the muscle, usually: about 0.5 mm in a field 40 mm deep."""
-EDGE_SHARE = 0.15
+USUAL_FASCIA = (2.5, 3.3)
+"""Rows from the superficial and the deep fascia's centre to the muscle, as readers usually drew them."""
+EDGE_SHARE = 0.3
 """Share that the area map's own edge has against the usual one."""
 FAR = 40
 """Rows from which two paths are simply different."""
@@ -67,8 +67,11 @@ class Reading:
     evidence: Evidence
 
 
-def readings(logits: Maps) -> tuple[Reading, ...]:
-    """The best pair of lines and up to two others, best first. ``logits``: (views, 5, 256, 128), field rows."""
+def readings(logits: Maps, fascia_scale: float = 1.0) -> tuple[Reading, ...]:
+    """The best pair of lines and up to two others, best first. ``logits``: (views, 5, 256, 128), field rows.
+
+    ``fascia_scale``: how many times thicker than usual a fascia is in rows, because the field is less deep.
+    """
     lines = _log_softmax(logits[:, :2])
     likely = _sigmoid(logits[:, 2:]).mean(axis=0)
     common = np.log(np.exp(lines).mean(axis=0) + 1e-9)
@@ -77,7 +80,7 @@ def readings(logits: Maps) -> tuple[Reading, ...]:
     found = []
     for superficial, deep, own_lower in _pairs(common[1], lines[:, 1], common[0], uppers):
         apart = np.abs(uppers[1:] - superficial).clip(max=FAR).mean(), np.abs(own_lower - deep).clip(max=FAR).mean()
-        found.append(_reading(maps, superficial, deep, float(np.mean(apart))))
+        found.append(_reading(maps, (superficial, deep), float(np.mean(apart)), fascia_scale))
     return tuple(found)
 
 
@@ -127,16 +130,15 @@ def _without(scores: Stack, path: Path) -> Stack:
     return np.where(np.abs(rows - path[np.newaxis]) <= 2 * NEAR, -30.0, scores)
 
 
-def _reading(maps: _Maps, superficial: Path, deep: Path, spread: float) -> Reading:
+def _reading(maps: _Maps, paths: tuple[Path, Path], spread: float, fascia_scale: float) -> Reading:
     """The pair of two paths: sub-pixel lines, inner edges and evidence."""
+    superficial, deep = paths
     common, presence, area = maps.lines, maps.presence, maps.area
     probability = np.exp(common)
-    (top, top_mass), (bottom, bottom_mass) = (
-        _expected(probability[line], path) for line, path in enumerate((superficial, deep))
-    )
+    (top, top_mass), (bottom, bottom_mass) = (_expected(probability[line], path) for line, path in enumerate(paths))
     bottom = np.maximum(bottom, top + THINNEST / 2)
     rows = np.arange(ROWS)[:, np.newaxis] + 0.5
-    layer = _with_inner_edges(top, bottom, area)
+    layer = _with_inner_edges(top, bottom, area, fascia_scale)
     between = (rows > layer.inner_top) & (rows < layer.inner_bottom)
     muscle = area > 0.5
     evidence = Evidence(
@@ -156,7 +158,7 @@ def _expected(probability: Stack, path: Path) -> tuple[Rows, float]:
     # where the map says nothing the path itself speaks
     weight = near + 1e-6 * (rows == path[np.newaxis])
     expected = ((rows + 0.5) * weight).sum(axis=0) / weight.sum(axis=0)
-    return _smooth(expected, 2.5), float(mass.mean())
+    return smooth(expected, 2.5), float(mass.mean())
 
 
 def _along(presence: Stack, path: Path) -> float:
@@ -166,7 +168,7 @@ def _along(presence: Stack, path: Path) -> float:
     return float(presence[rows, columns].max(axis=0).mean())
 
 
-def _with_inner_edges(top: Rows, bottom: Rows, area: Stack) -> Layer:
+def _with_inner_edges(top: Rows, bottom: Rows, area: Stack, scale: float) -> Layer:
     """Where the muscle begins and ends between the two centres: the fasciae's own width stays outside.
 
     The area map's edge is noisy, so it is drawn towards the usual half width of a fascia.
@@ -177,8 +179,8 @@ def _with_inner_edges(top: Rows, bottom: Rows, area: Stack) -> Layer:
     level = EDGE_LEVEL * float(np.median(core)) if core.size else EDGE_LEVEL
     seen = _first_above(area, top, level), _first_above(area[::-1], ROWS - bottom, level)
     upper, lower = (
-        np.minimum(USUAL_FASCIA + EDGE_SHARE * (_smooth(edge, 6.0) - USUAL_FASCIA), 0.25 * (bottom - top))
-        for edge in seen
+        np.minimum(scale * usual + EDGE_SHARE * (smooth(edge, 6.0) - scale * usual), 0.25 * (bottom - top))
+        for usual, edge in zip(USUAL_FASCIA, seen, strict=True)
     )
     return Layer(top, bottom, top + upper, bottom - lower)
 
@@ -193,7 +195,7 @@ def _first_above(area: Stack, start: Rows, level: float) -> Rows:
     return np.where(reached.any(axis=0), steps[reached.argmax(axis=0)], WIDEST_FASCIA)
 
 
-def _smooth(values: Rows, sigma: float) -> Rows:
+def smooth(values: Rows, sigma: float) -> Rows:
     """Along the line, mirrored so that its ends keep their slope."""
     margin = int(4 * sigma)
     before = 2 * values[0] - values[margin:0:-1]

@@ -25,6 +25,11 @@ CODEC_SHARE = 0.12
 """Margins that a video codec made noisy differ by less than this share of what the field's columns do."""
 SMALLEST_RUN = 0.045
 """Such rows count in runs of at least this share of the height; a line of letters is lower."""
+LEAST_HEIGHT = 0.08
+"""A column belongs to the field when the field is there at least this share of its greatest height: beside a field
+stand the maker's name and a scale."""
+BLACK = 8
+"""Grey level that letters lie on: a band of rows whose median is not over it, set off from the field, is a banner."""
 SMALLEST_SIDE = 48
 """A field smaller than this, in pixels, is no image of a muscle."""
 
@@ -37,8 +42,11 @@ def field_of_view(grey: Grey, coloured: Mask, region_box: Box | None) -> Box:
     """
     limits = _within(region_box, grey.shape)
     differs = _differs(_cut(grey, limits), _cut(coloured, limits))
+    within = np.asarray(_cut(grey, limits), np.float32)
+    lettered = _lettered_rows(within, differs, _largest_textured(differs))
+    differs = differs & ~lettered[:, np.newaxis]
     piece = _largest_textured(differs)
-    columns = _lively(np.asarray(_cut(grey, limits), np.float32), differs & piece, piece)
+    columns = _lively(within, differs & piece, piece)
     rows = np.flatnonzero((differs & piece).sum(axis=1) > 0.2 * np.maximum(piece.sum(axis=1), 1))
     if rows.size < SMALLEST_SIDE or columns.size < SMALLEST_SIDE:
         return limits
@@ -63,13 +71,47 @@ def field_mask(grey: Grey, coloured: Mask, box: Box) -> Mask:
     return filled.astype(bool)
 
 
+def _lettered_rows(grey: npt.NDArray[np.float32], differs: Mask, piece: Mask) -> Mask:
+    """Rows of a banner above the field: lines of letters so noisy from compression that they pass for texture.
+
+    They are set off from the field, black between the letters, and go on beside the field, as skin over black fat does
+    not. Below the field nothing is left out: deep tissue is often as dim as that.
+    """
+    found = np.zeros(differs.shape[0], bool)
+    height = piece.sum(axis=0)
+    core = height > 0.5 * max(int(height.max()), 1)
+    if not core.any():
+        return found
+    runs = _runs(differs[:, core].mean(axis=1) > TEXTURED_SHARE)
+    main = max(runs, key=lambda run: run[1] - run[0], default=(0, 0))
+    for first, stop in runs:
+        low = stop - first < LARGEST_GAP * differs.shape[0]
+        black = float(np.median(grey[first:stop, core])) <= BLACK
+        if stop <= main[0] and low and black and _go_on_beside(differs[first:stop], core):
+            found[:stop] = True
+    return found
+
+
+def _go_on_beside(rows: Mask, core: npt.NDArray[np.bool_]) -> bool:
+    """Whether as much differs beside the core columns as in half of them."""
+    beside = rows[:, ~core]
+    return beside.shape[1] >= TEXTURE_WINDOW and float(beside.mean()) > 0.5 * float(rows[:, core].mean())
+
+
+def _runs(wanted: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First and end of every run."""
+    edges = np.flatnonzero(np.diff(np.r_[0, wanted.astype(np.int8), 0]))
+    return [(int(first), int(stop)) for first, stop in zip(edges[::2], edges[1::2], strict=True)]
+
+
 def _lively(grey: npt.NDArray[np.float32], differs: Mask, piece: Mask) -> npt.NDArray[np.intp]:
     """Columns that really differ: a fifth of their pixels, and by more than a codec's noise in a black margin."""
     height = np.maximum(piece.sum(axis=0), 1)
+    high = height > LEAST_HEIGHT * height.max()
     step = np.abs(np.diff(grey, axis=0, prepend=grey[:1]))
     lively = np.where(piece, step, 0).sum(axis=0) / height
     noise = CODEC_SHARE * float(np.quantile(lively[piece.any(axis=0)], 0.75)) if piece.any() else 0.0
-    return np.flatnonzero((differs.sum(axis=0) > 0.2 * height) & (lively > noise))
+    return np.flatnonzero((differs.sum(axis=0) > 0.2 * height) & (lively > noise) & high)
 
 
 def _with_dim_rows(share: npt.NDArray[np.float64], first: int, last: int) -> tuple[int, int]:

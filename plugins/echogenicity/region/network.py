@@ -71,7 +71,7 @@ def session(path: Path | None = None) -> onnxruntime.InferenceSession:
 
 def views_of(grey: Grey, coloured: Mask, box: Box) -> Maps:
     """The field as the network sees it: every window, as it is and mirrored; shape (2 × windows, 1, 256, 128)."""
-    field = _unmarked(grey, coloured, box)
+    field = unmarked_field(grey, coloured, box)
     height = field.shape[0]
     views = []
     for top, bottom in WINDOWS:
@@ -106,8 +106,8 @@ def _in_field_rows(logits: Maps, top: float, bottom: float) -> Maps:
     return np.asarray(moved, np.float32)
 
 
-def _unmarked(grey: Grey, coloured: Mask, box: Box) -> npt.NDArray[np.float32]:
-    """The field with coloured marks replaced by the grey around them."""
+def unmarked_field(grey: Grey, coloured: Mask, box: Box) -> npt.NDArray[np.float32]:
+    """The field of view at its own size, coloured marks replaced by the grey around them."""
     part = (slice(box.row0, box.row1), slice(box.column0, box.column1))
     field = grey[part].astype(np.float32)
     marks = coloured[part]

@@ -127,9 +127,15 @@ def report(rows: list[Row]) -> list[str]:
         f"wrong: {[(real[i]['number'], round(float(scores[i]), 2)) for i in np.flatnonzero(~right)]}",
         f"wrong and answered: {[real[i]['number'] for i in np.flatnonzero(answered & ~right)]}",
     ]
-    others = [score(evidence_of(row)) for row in rows if "right" not in row]
+    level = threshold_score(scores[drawn_well], right[drawn_well])
+    made = [(score(evidence_of(row)) >= level, row["simulated_right"]) for row in rows if "simulated_right" in row]
+    if made:
+        lines.append(
+            f"simulated stills of the training's simulator, answered: {sum(a for a, _ in made)} of {len(made)}"
+        )
+        lines.append(f"right when answered: {share_text(sum(a and r for a, r in made), sum(a for a, _ in made))}")
+    others = [score(evidence_of(row)) for row in rows if row["number"] // 10_000 == 1]
     if others:
-        level = threshold_score(scores[drawn_well], right[drawn_well])
         lines.append(
             f"transverse forearms answered as if lengthwise: {share_text(sum(s >= level for s in others), len(others))}"
         )
@@ -138,11 +144,11 @@ def report(rows: list[Row]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", type=Path, required=True)
+    parser.add_argument("--cases", type=Path, required=True, nargs="+", help="what evaluate wrote, all folds")
     parser.add_argument("--onnx", type=Path, help="the network to ship; without it only the numbers are printed")
     parser.add_argument("--version", default="1")
     given = parser.parse_args()
-    rows = json.loads(given.cases.read_text(encoding="utf-8"))
+    rows = [row for path in given.cases for row in json.loads(path.read_text(encoding="utf-8"))]
     print("\n".join(report(rows)))
     real = [row for row in rows if "right" in row and row["number"] not in WRONG_MASKS]
     scores = np.array([score(evidence_of(row)) for row in real])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ import numpy.typing as npt
 from plugins.echogenicity.region.decoding import Reading, readings
 from plugins.echogenicity.region.field import field_of_view
 from plugins.echogenicity.region.geometry import COLUMNS, ROWS, Rows, outline_of
-from plugins.echogenicity.region.network import maps_of, views_of
-from plugins.echogenicity.training import negatives, truth
+from plugins.echogenicity.region.network import maps_of, unmarked_field, views_of
+from plugins.echogenicity.region.tracing import traced
+from plugins.echogenicity.training import negatives, simulate, truth
 from plugins.echogenicity.training.export import export
 from plugins.images import Box
 
@@ -27,12 +28,17 @@ Row = dict[str, Any]
 RIGHT = 0.02
 """A line is right when its median distance from the true one is under this share of the picture's height."""
 
+SIMULATED = 40
+"""Simulated stills judged with each network."""
+
 
 def read(grey: npt.NDArray[np.uint8], onnx: Path) -> tuple[Box, tuple[Reading, ...]]:
     """Field and readings, as ``locate`` makes them."""
     unmarked = np.zeros(grey.shape, bool)
     box = field_of_view(grey, unmarked, None)
-    return box, readings(maps_of(views_of(grey, unmarked, box), onnx))
+    field = unmarked_field(grey, unmarked, box)
+    found = readings(maps_of(views_of(grey, unmarked, box), onnx))
+    return box, tuple(replace(reading, layer=traced(reading.layer, field)) for reading in found)
 
 
 def in_picture(rows: Rows, box: Box, width: int) -> Rows:
@@ -67,6 +73,27 @@ def judged(case: truth.Case, onnx: Path) -> Row:
         "evidence": asdict(evidence),
         "others_right": [_is_right(other, case, box) for other in found[1:]],
     }
+
+
+def simulated(fold: int, onnx: Path) -> list[Row]:
+    """Simulated stills that training never drew, with thick skin and septa in fat: harder on purpose than real ones."""
+    random = np.random.default_rng(1000 + fold)
+    rows: list[Row] = []
+    for number in range(SIMULATED):
+        one = simulate.still(random)
+        box, found = read(one.grey, onnx)
+        pairs = ((found[0].layer.superficial, one.superficial), (found[0].layer.deep, one.deep))
+        height, width = one.grey.shape
+        off = [float(np.nanmedian(np.abs(in_picture(line, box, width) - true))) for line, true in pairs]
+        rows.append(
+            {
+                "number": 30_000 + SIMULATED * fold + number,
+                "fold": fold,
+                "simulated_right": max(off) < RIGHT * height,
+                "evidence": asdict(found[0].evidence),
+            }
+        )
+    return rows
 
 
 def layer_outline(reading: Reading, box: Box) -> npt.NDArray[np.float64]:
@@ -113,6 +140,7 @@ def main() -> None:
             _, found = read(grey, onnx)
             fold = number // negatives.BLOCK % truth.FOLDS
             rows.append({"number": 10_000 + number, "fold": fold, "evidence": asdict(found[0].evidence)})
+        rows += simulated(min(kept_out), onnx)
         print(f"{weights.stem}: {sum(row['right'] for row in mine)} of {len(mine)} right", flush=True)
     given.out.write_text(json.dumps(rows), encoding="utf-8")
 

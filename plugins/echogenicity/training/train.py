@@ -50,7 +50,14 @@ def pools_for(kept_out: frozenset[int], dropped: set[int]) -> dict[str, list[aug
 
 
 def train(
-    kept_out: frozenset[int], out: Path, *, steps: int, seed: int, dropped: set[int], start: Path | None = None
+    kept_out: frozenset[int],
+    out: Path,
+    *,
+    steps: int,
+    seed: int,
+    dropped: set[int],
+    start: Path | None = None,
+    peak: float = PEAK_RATE,
 ) -> None:
     """Train and write ``fold-N.pt`` (averaged weights) and a log.
 
@@ -64,8 +71,8 @@ def train(
     if start is not None:
         network.load_state_dict(torch.load(start, weights_only=True))
     averaged = copy.deepcopy(network)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=PEAK_RATE, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, total_steps=steps, pct_start=0.08)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=peak, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, peak, total_steps=steps, pct_start=0.08)
     began, running = time.monotonic(), 0.0
     for step in range(steps):
         views, maps = batch_of(pools, random)
@@ -116,12 +123,21 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--drop", default="", help="file numbers left out of training, separated by commas")
     parser.add_argument("--start", type=Path, help="weights of an earlier training without the same folds")
+    parser.add_argument("--rate", type=float, default=PEAK_RATE, help="highest learning rate; lower to go on gently")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     given.out.mkdir(parents=True, exist_ok=True)
     kept_out = frozenset() if given.fold == "all" else frozenset(int(fold) for fold in given.fold.split("+"))
     dropped = {int(n) for n in given.drop.split(",") if n}
-    train(kept_out, given.out, steps=given.steps, seed=given.seed, dropped=dropped, start=given.start)
+    train(
+        kept_out,
+        given.out,
+        steps=given.steps,
+        seed=given.seed,
+        dropped=dropped,
+        start=given.start,
+        peak=given.rate,
+    )
 
 
 if __name__ == "__main__":
