@@ -197,7 +197,7 @@ def _deviates(doc, seed: int, n: int = 200):
     return np.array([(t, s.z, s.z_sd) for t, s in zip(truth, scores, strict=True) if s.z is not None])
 
 
-@pytest.mark.parametrize(("name", "n", "cohorts"), [("lms", 250, 20), ("quantiles", 450, 9)])
+@pytest.mark.parametrize(("name", "n", "cohorts"), [("lms", 250, 24), ("quantiles", 450, 12)])
 def test_the_95_percent_interval_of_z_holds_the_true_z(name, n, cohorts):
     """Simulated cohorts of known truth: nominal 95 %, within three standard errors over cohorts and 1 % of bias."""
     held = []
