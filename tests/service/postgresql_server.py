@@ -31,7 +31,8 @@ class PostgreSql:
     def __init__(self, durable: bool = False) -> None:
         self._binaries = binaries()
         self._user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
-        self.folder = Path(tempfile.mkdtemp(prefix="nmus-pg-"))
+        # not below tempfile's own folder: a listener of the same run moves that into its spool, which is root's alone
+        self.folder = Path(tempfile.mkdtemp(prefix="nmus-pg-", dir="/tmp"))  # noqa: S108
         if self._user:
             shutil.chown(self.folder, "postgres", "postgres")
         with socket.socket() as one:
