@@ -32,7 +32,7 @@ class PostgreSql:
         self._binaries = binaries()
         self._user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
         # not below tempfile's own folder: a listener of the same run moves that into its spool, which is root's alone
-        self.folder = Path(tempfile.mkdtemp(prefix="nmus-pg-", dir="/tmp"))  # noqa: S108
+        self.folder = Path(tempfile.mkdtemp(prefix="nmus-pg-", dir="/tmp"))
         if self._user:
             shutil.chown(self.folder, "postgres", "postgres")
         with socket.socket() as one:
