@@ -33,6 +33,7 @@ ARM = (
     "cervical_root",
 )
 """From the hand to the neck."""
+NECK = ("suprascapular_notch", "thyroid_level", "carotid_sinus", "carotid_bifurcation", "neck")
 LEG = (
     "foot",
     "ankle",
@@ -50,7 +51,7 @@ LEG = (
     "gluteal",
 )
 """From the foot to the hip."""
-ORDER = {site: place for row in (ARM, LEG) for place, site in enumerate(row)}
+ORDER = {site: place for row in ((*ARM, *NECK), LEG) for place, site in enumerate(row)}
 
 _ULNAR_ELBOW = (
     "elbow",
@@ -77,6 +78,7 @@ FOREARM = frozenset({"forearm"})
 ARM_SITES = frozenset({"mid_arm", "upper_arm"})
 TRUNKS = frozenset({"upper_trunk", "middle_trunk", "lower_trunk"})
 ROOTS = frozenset({"c4_root", "c5_root", "c6_root", "c7_root", "c8_root"})
+PLEXUS = ROOTS | TRUNKS | {"brachial_plexus"}
 
 
 def is_entrapment(structure: str, site: str | None) -> bool:

@@ -17,7 +17,7 @@ _COEFFICIENTS = Path(__file__).with_name("confidence.json")
 
 
 def confidence(features: Mapping[str, float], mode: str) -> float:
-    """Share of such outlines whose Dice is 0.8 or more; ``mode`` is ``caliper`` or ``point``."""
+    """Share of such outlines whose Dice is 0.8 or more; ``mode`` is ``caliper``, ``point`` or ``found``."""
     total = 0.0
     for name, (weight, mean, sd) in _models()[mode].items():
         total += weight * (features.get(name, 1.0) - mean) / sd

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -73,7 +74,12 @@ class Frame:
         return np.asarray((np.abs(column - SIDE / 2 + 0.5) < SIDE / 2) & (np.abs(row - SIDE / 2 + 0.5) < SIDE / 2))
 
 
-def planes(crop: npt.NDArray[np.generic], caliper: bool, log_aspect: float) -> FloatImage:
+Mode = Literal["caliper", "point", "unmarked"]
+"""What a crop shows in its middle: a nerve of known axes, a place inside a nerve, or nothing that anybody marked."""
+_MODE_LEVEL: dict[Mode, float] = {"caliper": 1.0, "point": 0.0, "unmarked": 0.5}
+
+
+def planes(crop: npt.NDArray[np.generic], mode: Mode, log_aspect: float) -> FloatImage:
     """The four input planes, shape (4, SIDE, SIDE): crop, soft seed, mode, shape of the crop.
 
     The crop is standardised by its own mean and deviation, so a change of gain or offset changes nothing. The seed
@@ -81,9 +87,16 @@ def planes(crop: npt.NDArray[np.generic], caliper: bool, log_aspect: float) -> F
     """
     grey = crop.astype(np.float32)
     standard = (grey - grey.mean()) / (grey.std() + 1e-3)
+    level, aspect = np.full_like(standard, _MODE_LEVEL[mode]), np.full_like(standard, log_aspect)
+    return np.stack([standard, _soft_seed(mode), level, aspect]).astype(np.float32)
+
+
+def _soft_seed(mode: Mode) -> FloatImage:
+    """The mark's plane: a soft disc of the half axes, a blob, or nothing."""
     axis = (np.arange(SIDE, dtype=np.float32) + 0.5) / SIDE * 2 - 1
     radius = np.hypot(axis[None], axis[:, None]) * CALIPER_SPAN
-    soft = 1 / (1 + np.exp((radius - 1) / 0.25)) if caliper else np.exp(-(radius**2) / (2 * 0.25**2))
-    mode = np.full_like(standard, 1.0 if caliper else 0.0)
-    aspect = np.full_like(standard, log_aspect)
-    return np.stack([standard, soft.astype(np.float32), mode, aspect]).astype(np.float32)
+    if mode == "caliper":
+        return np.asarray(1 / (1 + np.exp((radius - 1) / 0.25)), np.float32)
+    if mode == "point":
+        return np.asarray(np.exp(-(radius**2) / (2 * 0.25**2)), np.float32)
+    return np.zeros_like(radius)

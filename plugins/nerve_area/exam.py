@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,9 @@ from plugins.nerve_area import along
 from reference_store import anatomy
 
 PLUGIN = "nerve_area"
+WRIST_LABEL = re.compile(r"wrist circumference\D{0,3}(\d+(?:[.,]\d+)?)\s*(cm|mm)\b", re.IGNORECASE)
+WRIST_CM = (9.0, 30.0)
+"""Circumferences of a wrist that are taken for one, in cm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class Area:
     shape: tuple[int, int]
     blocked: bool = False
     """A flag forbids to call it normal."""
+    wrist_cm: float | None = None
+    """Circumference of the wrist, where a drawing's label states it."""
 
     @property
     def place(self) -> str:
@@ -150,4 +156,16 @@ def _area_of(acquisition: Acquisition, finding: Finding) -> Area | None:
         tissue.spacing if tissue else None,
         clip.frames.shape,
         any(flag.action == "block normal" for flag in finding.flags),
+        _wrist_cm(acquisition),
     )
+
+
+def _wrist_cm(acquisition: Acquisition) -> float | None:
+    """The wrist's circumference from the first label that states one, as ``wrist circumference 16.5 cm``."""
+    for clip in acquisition.clips:
+        for region in clip.drawn:
+            found = WRIST_LABEL.search(region.label)
+            if found is not None:
+                value = float(found[1].replace(",", ".")) / (10 if found[2].lower() == "mm" else 1)
+                return value if WRIST_CM[0] <= value <= WRIST_CM[1] else None
+    return None

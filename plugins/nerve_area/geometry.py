@@ -36,6 +36,13 @@ class Ellipse:
         c, s = np.cos(self.angle), np.sin(self.angle)
         return self.x_mm + c * u - s * v, self.y_mm + s * u + c * v
 
+    def holds(self, x_mm: Array, y_mm: Array) -> Mask:
+        """Which places lie inside."""
+        c, s = np.cos(self.angle), np.sin(self.angle)
+        dx, dy = x_mm - self.x_mm, y_mm - self.y_mm
+        u, v = (c * dx + s * dy) / self.major_mm, (-s * dx + c * dy) / self.minor_mm
+        return np.asarray(u**2 + v**2 < 1)
+
     def ring(self, spacing: Spacing, count: int = 72) -> tuple[Point, ...]:
         """Points along it, in the picture's points, closed; swollen a hair so that the polygon has its area."""
         angle = 2 * np.pi * np.arange(count + 1) / count

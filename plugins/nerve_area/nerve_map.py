@@ -19,7 +19,7 @@ ROOM_MM = 3.0
 
 def pages(exam: Exam) -> tuple[Page, ...]:
     """The map of each limb, then the pairs of sides."""
-    maps = (_map("Nerve map: arm and neck", exam, along.ARM), _map("Nerve map: leg", exam, along.LEG))
+    maps = (_map("Nerve map: arm and neck", exam, (*along.ARM, *along.NECK)), _map("Nerve map: leg", exam, along.LEG))
     return (*(page for page in maps if page is not None), *_pairs(exam))
 
 
@@ -79,4 +79,5 @@ def _panel(area: Area, spacing: Spacing, half_mm: float) -> Panel:
         min(columns, int(np.ceil(column + reach_column))),
         min(rows, int(np.ceil(row + reach_row))),
     )
-    return Panel(f"{area.place}: {area.mm2:.1f} mm²", area.image, box, (Line(area.outline),))
+    limit = f"upper limit {area.limit:.1f} mm²" if area.limit is not None else "not compared"
+    return Panel(f"{area.place}: {area.mm2:.1f} mm²", area.image, box, (Line(area.outline),), text=(limit,))

@@ -83,7 +83,9 @@ def axis_lines(outline: Outline, shape: tuple[int, int], spacing: Spacing) -> tu
         u, v = half * np.cos(turn) * np.array([-1, 1]), half * np.sin(turn) * np.array([-1, 1])
         x, y = ellipse.to_plane(u, v)
         points = tuple((float(a / spacing.column_mm), float(b / spacing.row_mm)) for a, b in zip(x, y, strict=True))
-        result.append(Line(points, LineRole.MEASURE, f"{2 * half:.1f} mm"))
+        result.append(Line(points, LineRole.MEASURE))
+        # the label hangs on the axis's end: in the middle the two would cover each other
+        result.append(Line((max(points),) * 3, LineRole.MEASURE, f"{2 * half:.1f} mm"))
     return tuple(result)
 
 

@@ -45,12 +45,15 @@ def _best(gain: Array, step: int, held: int | None) -> npt.NDArray[np.intp]:
         total[held] = gain[0, held]
     came = np.zeros((angles, count), np.intp)
     base = np.arange(count)
+    # one buffer with impassable ends, and one view of all windows into it: rows are too many to build them anew
+    padded = np.full(count + 2 * step, -np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * step + 1)
     for row in range(1, angles):
-        padded = np.pad(total, step, constant_values=-np.inf)
-        windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * step + 1)
+        padded[step : step + count] = total
         best = windows.argmax(axis=1)
-        came[row] = (base + best - step).clip(0, count - 1)
+        came[row] = base + best - step
         total = windows[base, best] + gain[row]
+    came = came.clip(0, count - 1)
     if held is not None:
         total = np.where(np.abs(base - held) <= step, total, -np.inf)
     path = np.empty(angles, np.intp)

@@ -21,11 +21,11 @@ class NerveArea:
 
     name: str = "nerve_area"
     version: str = "0.1.0"
-    min_confidence: float = 0.4
+    min_confidence: float = 0.7
     """Below it an outline found from calipers or a box is a candidate to look at, not a measurement."""
     min_confidence_point: float = 0.6
     """The same for a point or a single caliper, where outlines are far less certain (README.md)."""
-    warn_confidence: float = 0.7
+    warn_confidence: float = 0.85
     area_without_seed: bool = False
     """Whether the image alone may give an area, where its confidence reaches ``min_confidence_without_seed``."""
     min_confidence_without_seed: float = 0.9

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from plugins.nerve_area import along, rules
+from plugins.nerve_area import along, rules, scores
 from plugins.nerve_area.rules import CIN, EAN, MEDIAN, Rule
+
+HEALTHY = "limit: mean + 2 SD of 75 healthy adults; the figure depends on which sites enter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +35,23 @@ PROTOCOLS: tuple[Protocol, ...] = (
         "sensitivity 70 % in 253 with and 96 without carpal tunnel syndrome",
         rules.above(MEDIAN, along.WRIST, 11.0),
     ),
+    *(
+        Protocol(
+            f"cts_{limit}",
+            f"Median nerve at the wrist {limit} mm² or more",
+            "thresholds of 10 to 12 mm² in common use; Cartwright 2012",
+            "no single figure",
+            rules.above(MEDIAN, along.WRIST, float(limit), equal=True),
+            recalled=True,
+        )
+        for limit in (10, 11, 12)
+    ),
     Protocol(
-        "cts_10",
-        "Median nerve at the wrist 10 mm² or more",
-        "thresholds of 10 to 12 mm² in common use; Cartwright 2012",
-        "no single figure",
-        rules.above(MEDIAN, along.WRIST, 10.0, equal=True),
-        recalled=True,
+        "cts_wrist_circumference",
+        "Median nerve at the wrist above 0.88 × wrist circumference (cm) − 4.0 mm²",
+        "Olde Dubbelink 2020",
+        "sensitivity and specificity 75 %; the circumference comes from a drawing's label",
+        rules.wrist_circumference,
     ),
     Protocol(
         "cts_delta_2",
@@ -69,6 +81,13 @@ PROTOCOLS: tuple[Protocol, ...] = (
         "Chang 2018, five studies pooled",
         "sensitivity 0.85 (0.78–0.90), specificity 0.91 (0.86–0.94)",
         rules.above(frozenset({"ulnar_nerve"}), along.ULNAR_ELBOW, 10.0, equal=True),
+    ),
+    Protocol(
+        "une_9_7",
+        "Ulnar nerve at the medial epicondyle 9.7 mm² or more",
+        "J Med Ultrasound 2022;30:189",
+        "36 nerves of one centre",
+        rules.above(frozenset({"ulnar_nerve"}), frozenset({"medial_epicondyle"}), 9.7, equal=True),
     ),
     Protocol(
         "radiculopathy_c5",
@@ -107,6 +126,34 @@ PROTOCOLS: tuple[Protocol, ...] = (
         recalled=True,
     ),
     Protocol(
+        "intranerve_kerasnoudis",
+        "Intranerve variability above that of healthy adults",
+        "Kerasnoudis 2013; Padua 2012",
+        HEALTHY,
+        scores.intranerve,
+    ),
+    Protocol(
+        "internerve_kerasnoudis",
+        "Internerve variability above that of healthy adults",
+        "Kerasnoudis 2013",
+        HEALTHY,
+        scores.internerve,
+    ),
+    Protocol(
+        "intraplexus_kerasnoudis",
+        "Intraplexus variability above that of healthy adults",
+        "Kerasnoudis 2013",
+        HEALTHY,
+        scores.intraplexus,
+    ),
+    Protocol(
+        "side_to_side_kerasnoudis",
+        "Side-to-side ratio above that of healthy adults",
+        "Kerasnoudis 2013",
+        HEALTHY,
+        scores.side_to_side,
+    ),
+    Protocol(
         "zaidman",
         "Regional or diffuse enlargement of median and ulnar nerves",
         "Zaidman 2013",
@@ -128,6 +175,20 @@ PROTOCOLS: tuple[Protocol, ...] = (
         rules.multiple_entrapment,
     ),
     Protocol(
+        "entrapment_ratio_below_1",
+        "Entrapment ratio below 1.0",
+        "mUPSS 2015",
+        "31 with hereditary neuropathies: below 1.0 in CMT1, above 1.4 in HNPP",
+        rules.no_entrapment,
+    ),
+    Protocol(
+        "wrist_forearm_noto",
+        "Wrist-to-forearm ratio of the median nerve below 0.8 or above 1.8",
+        "Noto 2013",
+        "where met, less consistent with CMT2A or CMTX (24 with hereditary neuropathies of these or CMT1A, 28 healthy)",
+        rules.outside_wrist_forearm(0.8, 1.8),
+    ),
+    Protocol(
         "sensory_sparing",
         "Roots or vagus enlarged, sensory nerves normal",
         "GBS and acute-onset CIDP 2019",
@@ -139,12 +200,19 @@ PROTOCOLS: tuple[Protocol, ...] = (
         "Bochum ultrasound score 2 or more of 4",
         "Kerasnoudis 2014",
         "about 90 % and 90 %",
-        rules.bochum,
+        scores.bochum,
+        recalled=True,
+    ),
+    Protocol(
+        "upss",
+        "Ultrasound pattern sum score: UPSA 7 or more",
+        "Grimm 2018; mUPSS 2015",
+        "positive predictive value above 85 % in 24; the sites, their points and the limit were recalled",
+        scores.upss,
         recalled=True,
     ),
 )
-"""Not here, as no rule could be read in the source: UPSS and adjusted BUS points, wrist-circumference limits (the
-circumference is in no image), and a numeric limit for an hourglass constriction."""
+"""Rows of the literature that state no rule which could be computed are listed in README.md, with the reason."""
 
 BY_KEY = {protocol.key: protocol for protocol in PROTOCOLS}
 VERIFIED = tuple(protocol.key for protocol in PROTOCOLS if not protocol.recalled)

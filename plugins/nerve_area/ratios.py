@@ -22,7 +22,9 @@ SIDE_LIMITS = {
     "ulnar_nerve": 1.20 + 2 * 0.25,
     "common_fibular_nerve": 1.19 + 2 * 0.23,
     "tibial_nerve": 1.28 + 2 * 0.24,
+    **dict.fromkeys(sorted(along.PLEXUS), 1.19 + 2 * 0.23),
 }
+INTRAPLEXUS_LIMIT = 1.52 + 2 * 0.37
 
 
 def number(name: str, code: Code, value: float, unit: str, definition: str) -> Measurement:

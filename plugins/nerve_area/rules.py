@@ -23,6 +23,7 @@ class Verdict:
 
 Rule = Callable[[Exam], Verdict | None]
 """``None`` when the exam has not the images that the rule needs."""
+MEDIAN = frozenset({"median_nerve"})
 
 
 def above(structures: frozenset[str], sites: frozenset[str] | None, limit: float, *, equal: bool = False) -> Rule:
@@ -39,6 +40,7 @@ def above(structures: frozenset[str], sites: frozenset[str] | None, limit: float
 
 
 def _listed(areas: list[Area] | tuple[Area, ...]) -> str:
+    """The areas in words."""
     return "; ".join(f"{area.place} {area.mm2:.1f} mm²" for area in areas)
 
 
@@ -60,6 +62,34 @@ def _pairs(exam: Exam, first: frozenset[str], second: frozenset[str]) -> list[tu
     """The median nerve at two places of the same side."""
     pairs = ((exam.one("median_nerve", first, side), exam.one("median_nerve", second, side)) for side in exam.sides)
     return [(a, b) for a, b in pairs if a is not None and b is not None]
+
+
+def outside_wrist_forearm(low: float, high: float) -> Rule:
+    """A rule: the median nerve's wrist-to-forearm ratio lies outside a range on a side."""
+
+    def rule(exam: Exam) -> Verdict | None:
+        pairs = _pairs(exam, along.WRIST, along.FOREARM)
+        if not pairs:
+            return None
+        ratios = [(wrist.mm2 / forearm.mm2, wrist, forearm) for wrist, forearm in pairs]
+        outside = [row for row in ratios if not low <= row[0] <= high]
+        text = "; ".join(f"{wrist.place}: wrist over forearm {ratio:.2f}" for ratio, wrist, _ in outside or ratios)
+        return Verdict(bool(outside), text, tuple(area for row in outside or ratios for area in row[1:]))
+
+    return rule
+
+
+def wrist_circumference(exam: Exam) -> Verdict | None:
+    """The median nerve at the wrist above 0.88 × the wrist's circumference in cm − 4.0 mm²."""
+    found = [area for area in exam.find(MEDIAN, along.WRIST) if area.wrist_cm is not None]
+    if not found:
+        return None
+    limits = [(area, 0.88 * (area.wrist_cm or 0) - 4.0) for area in found]
+    text = "; ".join(
+        f"{area.place} {area.mm2:.1f} mm², limit {limit:.1f} for a wrist of {area.wrist_cm:.1f} cm"
+        for area, limit in limits
+    )
+    return Verdict(any(area.mm2 > limit for area, limit in limits), text, tuple(found))
 
 
 def carpal_tunnel_difference(exam: Exam) -> Verdict | None:
@@ -104,7 +134,6 @@ def several(limits: tuple[tuple[frozenset[str], frozenset[str] | None, float], .
     return rule
 
 
-MEDIAN = frozenset({"median_nerve"})
 CIN = ((MEDIAN, along.FOREARM, 10.0), (MEDIAN, along.ARM_SITES, 13.0))
 EAN = (*CIN, (along.TRUNKS, frozenset({"interscalene", "root_or_trunk"}), 9.0), (along.ROOTS, None, 12.0))
 
@@ -149,12 +178,26 @@ def swollen_side(exam: Exam) -> Verdict | None:
 
 def multiple_entrapment(exam: Exam) -> Verdict | None:
     """The largest entrapment ratio of the exam, above 1.4."""
+    largest = _entrapment(exam)
+    return None if largest is None else Verdict(largest[0] > 1.4, _entrapment_text(largest), largest[1])
+
+
+def no_entrapment(exam: Exam) -> Verdict | None:
+    """The largest entrapment ratio of the exam, below 1.0."""
+    largest = _entrapment(exam)
+    return None if largest is None else Verdict(largest[0] < 1.0, _entrapment_text(largest), largest[1])
+
+
+def _entrapment(exam: Exam) -> tuple[float, tuple[Area, ...]] | None:
+    """The largest entrapment ratio, and the areas of that nerve."""
     rows = [(entrapment_ratio(areas), areas) for _, _, areas in exam.nerves()]
     ratios = [(ratio, areas) for ratio, areas in rows if ratio is not None]
-    if not ratios:
-        return None
-    ratio, areas = max(ratios, key=lambda row: row[0])
-    return Verdict(ratio > 1.4, f"{areas[0].nerve} {areas[0].side}: entrapment ratio {ratio:.2f}", areas)
+    return max(ratios, key=lambda row: row[0]) if ratios else None
+
+
+def _entrapment_text(largest: tuple[float, tuple[Area, ...]]) -> str:
+    ratio, areas = largest
+    return f"{areas[0].nerve} {areas[0].side}: entrapment ratio {ratio:.2f}"
 
 
 def sensory_sparing(exam: Exam) -> Verdict | None:
@@ -168,20 +211,3 @@ def sensory_sparing(exam: Exam) -> Verdict | None:
     over = [area for area in proximal if area.enlarged]
     met = bool(over) and not any(area.enlarged for area in sensory)
     return Verdict(met, _listed(over) or "roots and vagus within their limits", tuple(over))
-
-
-_BUS = (
-    (frozenset({"ulnar_nerve"}), along.ULNAR_WRIST), (frozenset({"ulnar_nerve"}), along.ARM_SITES),
-    (frozenset({"radial_nerve"}), frozenset({"spiral_groove"})), (frozenset({"sural_nerve"}), None),
-)  # fmt: skip
-
-
-def bochum(exam: Exam) -> Verdict | None:
-    """One point for each of four sites above its limit."""
-    found = [exam.find(structures, sites) for structures, sites in _BUS]
-    if not all(found) or any(area.enlarged is None for areas in found for area in areas):
-        return None
-    over = [next((area for area in areas if area.enlarged), None) for areas in found]
-    hit = tuple(area for area in over if area is not None)
-    score = number("score", codes.SCORE, len(hit), "{points}", "sites above their limit, of four")
-    return Verdict(len(hit) >= 2, f"{len(hit)} of 4 points", hit, (score,))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -15,7 +15,6 @@ from plugins.contract import (
     LineRole,
     NotAssessable,
     ReasonCode,
-    TissueRegion,
 )
 from plugins.images import Box, Grey, Spacing
 from plugins.nerve_area import gates, inference, tracing
@@ -25,16 +24,23 @@ from plugins.nerve_area.geometry import Array, of_mask
 from plugins.nerve_area.image import Found, Limits, NerveImage, Place, measured_place
 from plugins.nerve_area.seeds import Seed, SeedKind
 
-HALF_MM = 7.0
+HALF_MM = 10.0
 """Half width of the overlapping crops that cover the picture."""
-STEP_MM = 7.0
+STEP_MM = 14.0
+"""Largest distance between the centres of neighbouring crops."""
+LEAST_SHOWN = 0.05
+"""Below this confidence a place is not worth a look."""
+LEAST_LOG_ODDS = -1.0
+"""Where a nerve may lie; the search from there finds its border."""
 LARGEST_MM2, SMALLEST_MM2 = 120.0, 1.0
 CANDIDATES = 2
 DEEPEST_MM = 45.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
+class Candidate:
+    """A place that may be a nerve, and the share of such places that are."""
+
     trace: tracing.Trace
     confidence: float
 
@@ -45,7 +51,10 @@ def suggested(clip: Clip, acquisition: Acquisition, limits: Limits, needed: floa
     tissue = gates.calibrated(clip, (), 0)
     if isinstance(tissue, NotAssessable):
         return tissue
-    found = () if tissue.colour or tissue.spacing is None else candidates(clip, tissue, tissue.spacing)
+    found: tuple[Candidate, ...] = ()
+    if tissue.spacing is not None and not tissue.colour:
+        grey = clip.frames.grey(0)
+        found = candidates(grey, gates.lit_box(grey, tissue.box), tissue.spacing)
     if found and needed is not None and found[0].confidence >= needed:
         seed = Seed(SeedKind.FOUND, 0, ())
         place = Place(clip, seed, tissue, gates.spacing_of(tissue), acquisition, limits)
@@ -66,25 +75,30 @@ def suggested(clip: Clip, acquisition: Acquisition, limits: Limits, needed: floa
     )
 
 
-def candidates(clip: Clip, tissue: TissueRegion, spacing: Spacing) -> tuple[_Candidate, ...]:
+def candidates(grey: Grey, lit: Box, spacing: Spacing) -> tuple[Candidate, ...]:
     """Nerve-like places, the most certain first; vessels left out."""
-    grey = clip.frames.grey(0)
-    lit = gates.lit_box(grey, tissue.box)
     nerve, vessel, step = covered(grey, lit, spacing)
-    labels, pieces = ndimage.label((nerve > 0) & (vessel < 0))
-    found = []
+    labels, pieces = ndimage.label((nerve > LEAST_LOG_ODDS) & (vessel < nerve))
+    left, top = lit.column0 * spacing.column_mm, lit.row0 * spacing.row_mm
+    likely = []
     for piece in range(1, pieces + 1):
         mask = labels == piece
-        if not SMALLEST_MM2 < mask.sum() * step**2 < LARGEST_MM2:
-            continue
-        ellipse = of_mask(mask, Spacing(step, step))
-        left, top = lit.column0 * spacing.column_mm, lit.row0 * spacing.row_mm
-        trace = tracing.from_point(grey, spacing, (left + ellipse.x_mm, top + ellipse.y_mm), tracing.POINT_HALF_MM)
+        if SMALLEST_MM2 < mask.sum() * step**2 < LARGEST_MM2:
+            sure = float(inference.probability(nerve[mask].astype(np.float32)).mean())
+            there = of_mask(mask, Spacing(step, step))
+            likely.append((sure, replace(there, x_mm=left + there.x_mm, y_mm=top + there.y_mm)))
+    likely.sort(key=lambda each: -each[0])
+    found = []
+    for sure, ellipse in likely[:CANDIDATES]:
+        trace = tracing.from_ellipse(grey, spacing, ellipse)
         if trace is None or trace.vessel > 0.5 or gates.cut_off(trace.outline, lit, FrameRef("")):
             continue
-        found.append(_Candidate(trace, confidence(trace.features, "point")))
+        trace = replace(trace, features=trace.features | {"cover": sure})
+        likely_nerve = confidence(trace.features, "found")
+        if likely_nerve >= LEAST_SHOWN:
+            found.append(Candidate(trace, likely_nerve))
     found.sort(key=lambda each: -each.confidence)
-    return tuple(found[:CANDIDATES])
+    return tuple(found)
 
 
 def covered(grey: Grey, lit: Box, spacing: Spacing) -> tuple[Array, Array, float]:
@@ -95,16 +109,21 @@ def covered(grey: Grey, lit: Box, spacing: Spacing) -> tuple[Array, Array, float
     height = min((lit.row1 - lit.row0) * spacing.row_mm, DEEPEST_MM)
     columns, rows = int(width / step), int(height / step)
     x, y = np.meshgrid(left + (np.arange(columns) + 0.5) * step, top + (np.arange(rows) + 0.5) * step)
-    across = np.arange(STEP_MM, max(width, STEP_MM + 0.1), STEP_MM)
-    down = np.arange(STEP_MM, max(height, STEP_MM + 0.1), STEP_MM)
-    frames = [Frame(left + a, top + d, HALF_MM, HALF_MM) for d in down for a in across]
+    frames = [Frame(left + a, top + d, HALF_MM, HALF_MM) for d in _centres(height) for a in _centres(width)]
     total, weight = np.zeros((2, *x.shape)), np.full(x.shape, 1e-6)
-    for first in range(0, len(frames), 8):
-        batch = frames[first : first + 8]
-        answers = inference.logits(np.stack([planes(f.crop(grey, spacing), False, 0.0) for f in batch]))
+    for first in range(0, len(frames), 4):
+        batch = frames[first : first + 4]
+        answers = inference.logits(np.stack([planes(f.crop(grey, spacing), "unmarked", 0.0) for f in batch]))
         for frame, answer in zip(batch, answers, strict=True):
             holds = frame.holds(x, y)
             weight += holds
             total[0] += frame.sampled(answer[inference.ANY_NERVE], x, y, 0.0) * holds
             total[1] += frame.sampled(answer[inference.VESSEL], x, y, 0.0) * holds
     return total[0] / weight, total[1] / weight, step
+
+
+def _centres(length_mm: float) -> Array:
+    """Centres of the crops along one side: evenly apart, the first and last a little within the border."""
+    inset = min(length_mm / 2, HALF_MM - 2)
+    count = 1 + max(0, int(np.ceil((length_mm - 2 * inset) / STEP_MM)))
+    return np.linspace(inset, length_mm - inset, count) if count > 1 else np.array([length_mm / 2])

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from plugins.images import Grey, Outline, Spacing
 from plugins.nerve_area import inference
-from plugins.nerve_area.crops import CALIPER_SPAN, FloatImage, Frame, planes
+from plugins.nerve_area.crops import CALIPER_SPAN, FloatImage, Frame, Mode, planes
 from plugins.nerve_area.geometry import Ellipse, of_mask
 from plugins.nerve_area.polar import Polar, searched
 from plugins.outlines import mask_of
@@ -50,7 +50,7 @@ class Trace:
 def from_ellipse(grey: Grey, spacing: Spacing, seed: Ellipse) -> Trace | None:
     """Outline from an ellipse that someone drew or calipers span; ``None`` when nothing like a nerve is there."""
     frames = tuple(_view(seed, *view) for view in CALIPER_VIEWS)
-    inputs = _inputs(grey, spacing, frames, caliper=True)
+    inputs = _inputs(grey, spacing, frames, "caliper")
     answers = inference.logits(inputs)
     polar = searched(answers, frames, seed, inputs[0, 0])
     if polar is None:
@@ -58,55 +58,69 @@ def from_ellipse(grey: Grey, spacing: Spacing, seed: Ellipse) -> Trace | None:
     outline = polar.outline(spacing, grey.shape)
     if outline is None:
         return None
-    return Trace(outline, seed, _features(polar, seed), polar.mean_inside(inference.VESSEL), _parts(answers[0]))
+    features = _features(polar, seed)
+    return Trace(outline, seed, features, polar.mean_inside(inference.VESSEL), _parts(answers[0]))
 
 
 def from_point(grey: Grey, spacing: Spacing, point_mm: tuple[float, float], half_mm: tuple[float, ...]) -> Trace | None:
     """Outline from a point: crops of several sizes find the nerve's ellipse, which then serves as a caliper."""
     frames = tuple(Frame(*point_mm, half, half) for half in half_mm)
-    answers = inference.logits(_inputs(grey, spacing, frames, caliper=False))
-    first = first_stage(answers, frames)
-    if first is not None:
-        shares = [frame.half_u_mm / first[0].major_mm for frame in frames]
-        fits = [index for index, share in enumerate(shares) if FITTING[0] <= share <= FITTING[1]]
-        if 0 < len(fits) < len(frames):
-            first = first_stage(answers[fits], tuple(frames[index] for index in fits)) or first
+    answers = inference.logits(_inputs(grey, spacing, frames, "point"))
+    first = stage(answers, frames)
     if first is None:
         return None
-    ellipse, certainty = first
-    trace = from_ellipse(grey, spacing, ellipse)
+    shares = [frame.half_u_mm / first.ellipse.major_mm for frame in frames]
+    fits = [index for index, share in enumerate(shares) if FITTING[0] <= share <= FITTING[1]]
+    if 0 < len(fits) < len(frames):
+        first = stage(answers[fits], tuple(frames[index] for index in fits)) or first
+    trace = from_ellipse(grey, spacing, first.ellipse)
     if trace is None:
         return None
-    features = trace.features | {"first_stage": certainty}
+    features = trace.features | {"first_stage": first.certainty, "first_agreement": first.agreement}
     return Trace(trace.outline, trace.seed, features, trace.vessel, trace.parts)
 
 
-def first_stage(answers: FloatImage, frames: tuple[Frame, ...]) -> tuple[Ellipse, float] | None:
-    """The ellipse of the piece of nerve at the point, and the mean probability inside; ``None`` when there is none.
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The ellipse of the piece of nerve at a point, and what speaks for it."""
+
+    ellipse: Ellipse
+    certainty: float
+    """Mean probability inside."""
+    agreement: float
+    """Mean Dice of each crop's own piece with that of all."""
+
+
+def stage(answers: FloatImage, frames: tuple[Frame, ...]) -> Stage | None:
+    """The piece of nerve at the first frame's centre; ``None`` when there is none.
 
     The answers of the crops are averaged as log odds on one grid in mm; a crop counts only where it reaches.
     """
     widest = max(frames, key=lambda frame: frame.half_u_mm)
+    middle = frames[0]
     count = 2 * round(widest.half_u_mm / GRID_MM)
     axis = (np.arange(count) + 0.5) * GRID_MM - count * GRID_MM / 2
-    x, y = np.meshgrid(widest.x_mm + axis, widest.y_mm + axis)
-    total, weight = np.zeros(x.shape), np.zeros(x.shape)
-    for frame, answer in zip(frames, answers, strict=True):
-        total += frame.sampled(answer[inference.SEEDED], x, y, 0.0)
-        weight += frame.holds(x, y)
-    mean = total / np.maximum(weight, 1)
+    x, y = np.meshgrid(middle.x_mm + axis, middle.y_mm + axis)
+    each, holds = np.zeros((len(frames), *x.shape)), np.zeros((len(frames), *x.shape), bool)
+    for index, (frame, answer) in enumerate(zip(frames, answers, strict=True)):
+        each[index] = frame.sampled(answer[inference.SEEDED], x, y, 0.0)
+        holds[index] = frame.holds(x, y)
+    mean = each.sum(axis=0) / np.maximum(holds.sum(axis=0), 1)
     labels, pieces = ndimage.label(mean > 0)
     if not pieces:
         return None
-    distance = np.hypot(x - widest.x_mm, y - widest.y_mm)
+    distance = np.hypot(x - middle.x_mm, y - middle.y_mm)
     nearest = ndimage.minimum(distance, labels, np.arange(1, pieces + 1))
     piece = labels == int(np.argmin(nearest)) + 1
     if nearest.min() > NEAR_MM or piece.sum() * GRID_MM**2 < SMALLEST_MM2:
         return None
     grid = of_mask(piece, Spacing(GRID_MM, GRID_MM))
-    left, top = widest.x_mm - count * GRID_MM / 2, widest.y_mm - count * GRID_MM / 2
+    left, top = middle.x_mm - count * GRID_MM / 2, middle.y_mm - count * GRID_MM / 2
     ellipse = Ellipse(left + grid.x_mm, top + grid.y_mm, grid.major_mm, grid.minor_mm, grid.angle)
-    return ellipse, float(inference.probability(mean[piece].astype(np.float32)).mean())
+    certainty = float(inference.probability(mean[piece].astype(np.float32)).mean())
+    own, shared = (each > 0).sum(axis=(1, 2)), ((each > 0) & piece).sum(axis=(1, 2))
+    agreement = float((2 * shared / (own + (piece & holds).sum(axis=(1, 2)) + 1e-9)).mean())
+    return Stage(ellipse, certainty, agreement)
 
 
 def _view(seed: Ellipse, zoom: float, turn: float, mirrored: bool) -> Frame:
@@ -117,9 +131,9 @@ def _view(seed: Ellipse, zoom: float, turn: float, mirrored: bool) -> Frame:
     )
 
 
-def _inputs(grey: Grey, spacing: Spacing, frames: tuple[Frame, ...], *, caliper: bool) -> FloatImage:
+def _inputs(grey: Grey, spacing: Spacing, frames: tuple[Frame, ...], mode: Mode) -> FloatImage:
     """The network's input planes for every frame, shape (frames, 4, SIDE, SIDE)."""
-    each = [planes(f.crop(grey, spacing), caliper, float(np.log(f.half_u_mm / f.half_v_mm))) for f in frames]
+    each = [planes(f.crop(grey, spacing), mode, float(np.log(f.half_u_mm / f.half_v_mm))) for f in frames]
     return np.stack(each)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from plugins.contract import Spacing
-from plugins.nerve_area import tracing
+from plugins.nerve_area import suggestion, tracing
 from plugins.nerve_area.crops import SIDE, Frame
 from plugins.nerve_area.geometry import Ellipse, from_axis_ends, of_mask
 from plugins.nerve_area.path import closed_path, inside_gain, refined
@@ -166,3 +166,12 @@ def test_a_nerve_is_found_from_a_point():
     truth = mask_of(NERVE.ring(SPACING, 180), SHAPE)
     found = mask_of(trace.outline, SHAPE)
     assert 2 * (truth & found).sum() / (truth.sum() + found.sum()) > 0.8
+
+
+def test_crops_cover_the_whole_picture():
+    """Every place of a picture of 38 by 42 mm lies in a crop, and two millimetres beyond it."""
+    for length in (6.0, 17.0, 38.0, 42.0):
+        centres = suggestion._centres(length)
+        assert centres.min() - suggestion.HALF_MM <= 0
+        assert centres.max() + suggestion.HALF_MM >= length
+        assert np.diff(centres).max(initial=0) <= suggestion.STEP_MM + 1e-9

@@ -19,6 +19,9 @@ from plugins.contract import (
     FrameRef,
     Measurement,
     NoReferences,
+    Region,
+    RegionOrigin,
+    RegionShape,
     Result,
     Scope,
     Side,
@@ -35,10 +38,13 @@ TISSUE = TissueRegion(Box(0, 0, 60, 50), Spacing(0.1, 0.1))
 SEVERITY = re.compile(r"\b(mild|moderate|severe|grade|diagnos\w*)\b", re.IGNORECASE)
 
 
-def result(structure: str, site: str, mm2: float, limit: float | None = None, side=Side.RIGHT, *, mean=None) -> Result:
+def result(
+    structure: str, site: str, mm2: float, limit: float | None = None, side=Side.RIGHT, *, mean=None, label=""
+) -> Result:
     """One nerve at one site, as the plugin reports it."""
     uid = f"1.2.{zlib.crc32(f'{structure} {site} {side}'.encode())}"
-    clip = Clip(uid, "1.2", ArrayFrames(np.zeros((50, 60), np.uint8)), (TISSUE,))
+    drawn = Region(RegionShape.POLYGON, OUTLINE, RegionOrigin.REGIONS_FILE, label=label)
+    clip = Clip(uid, "1.2", ArrayFrames(np.zeros((50, 60), np.uint8)), (TISSUE,), drawn=(drawn,))
     compared = None if limit is None else Comparison(
         "ref", "1", "h", "published-unverified", "Somebody 2021", upper_limit=limit, expected=mean,
         limits="97.5th percentile", outside="above" if mm2 > limit else None,
@@ -184,6 +190,79 @@ def test_every_rule_names_its_source_and_nothing_speaks_of_severity():
         assert not SEVERITY.search(conclusion.text), conclusion.text
         for chart in (panel.chart for page in conclusion.pages for panel in page.panels if panel.chart):
             assert all(len(series.x) == len(series.y) for series in chart.series)
+
+
+def verdict(key: str, *results: Result) -> str | None:
+    """What one rule says of an exam: its text, or nothing."""
+    found = conclude(*results, protocols=(key,), confirmed=(key,)).get(f"protocol_{key}")
+    return None if found is None else found.text.split(":")[0]
+
+
+@pytest.mark.parametrize(("mm2", "said"), [(10.5, "met"), (10.4, "not met")])
+def test_a_stated_wrist_circumference_sets_its_limit(mm2, said):
+    """0.88 × 16.5 cm − 4.0 = 10.52 mm²."""
+    labelled = result("median_nerve", "wrist", mm2 + 0.03, label="Nerve; Wrist circumference: 16,5 cm")
+    assert verdict("cts_wrist_circumference", labelled) == said
+
+
+def test_without_a_plausible_circumference_the_rule_is_not_asked():
+    for label in ("", "wrist circumference 165 cm", "wrist 16.5 cm"):
+        assert verdict("cts_wrist_circumference", result("median_nerve", "wrist", 14.0, label=label)) is None
+
+
+def test_thresholds_in_common_use_are_three_recalled_rules():
+    wrist = result("median_nerve", "wrist", 11.0)
+    assert [verdict(f"cts_{n}", wrist) for n in (10, 11, 12)] == ["met", "met", "not met"]
+    assert {"cts_10", "cts_11", "cts_12"}.isdisjoint(VERIFIED)
+
+
+def test_ulnar_nerve_at_the_epicondyle():
+    assert verdict("une_9_7", result("ulnar_nerve", "medial_epicondyle", 9.7)) == "met"
+    assert verdict("une_9_7", result("ulnar_nerve", "medial_epicondyle", 9.6)) == "not met"
+    assert verdict("une_9_7", result("ulnar_nerve", "cubital_tunnel_inlet", 12.0)) is None
+
+
+@pytest.mark.parametrize(("wrist", "said"), [(7.0, "met"), (8.1, "not met"), (17.9, "not met"), (18.1, "met")])
+def test_wrist_to_forearm_ratio_outside_a_range(wrist, said):
+    pair = result("median_nerve", "wrist", wrist), result("median_nerve", "forearm", 10.0)
+    assert verdict("wrist_forearm_noto", *pair) == said
+
+
+def test_entrapment_ratio_below_one_and_above():
+    low = result("ulnar_nerve", "elbow", 9.0), result("ulnar_nerve", "forearm", 10.0)
+    assert (verdict("entrapment_ratio_below_1", *low), verdict("entrapment_ratio_1_4", *low)) == ("met", "not met")
+
+
+def test_variability_rules_at_mean_and_two_deviations():
+    """Limits 2.55 along the ulnar nerve, 2.50 between nerves, 2.26 in the plexus, 1.29 between the median nerves."""
+    elbow, forearm = result("ulnar_nerve", "elbow", 26.0), result("ulnar_nerve", "forearm", 10.0)
+    assert verdict("intranerve_kerasnoudis", elbow, forearm) == "met"
+    assert verdict("internerve_kerasnoudis", elbow, forearm) is None
+    median = result("median_nerve", "wrist", 10.0), result("median_nerve", "forearm", 10.0)
+    assert verdict("internerve_kerasnoudis", elbow, forearm, *median) == "met"
+    roots = result("c5_root", "cervical_root", 5.0), result("c6_root", "cervical_root", 11.4)
+    assert verdict("intraplexus_kerasnoudis", *roots) == "met"
+    assert verdict("intraplexus_kerasnoudis", roots[0]) is None
+    left = result("median_nerve", "wrist", 13.1, side=Side.LEFT)
+    assert verdict("side_to_side_kerasnoudis", median[0], left) == "met"
+
+
+UPSA = (
+    ("median_nerve", "mid_arm"), ("median_nerve", "antecubital_fossa"), ("median_nerve", "forearm"),
+    ("ulnar_nerve", "mid_arm"), ("ulnar_nerve", "forearm"), ("tibial_nerve", "popliteal_fossa"),
+    ("tibial_nerve", "ankle"), ("common_fibular_nerve", "popliteal_fossa"),
+)  # fmt: skip
+
+
+def test_the_pattern_sum_score_counts_one_and_two_points_and_needs_every_site():
+    areas = [12.0, 12.0, 12.0, 16.0, 16.0, 8.0, 8.0, 8.0]  # limit 10: three of one point, two of two
+    exam = [result(nerve, site, mm2, 10.0) for (nerve, site), mm2 in zip(UPSA, areas, strict=True)]
+    found = conclude(*exam, confirmed=("upss",))["protocol_upss"]
+    assert found.text.startswith("met: UPSA 7 of 16, UPSB not complete")
+    assert found.measurements[0].value == 7
+    assert verdict("upss", *exam[1:]) is None
+    assert verdict("upss", result("median_nerve", "mid_arm", 9.0, 10.0), *exam[1:]) == "not met"
+    assert "upss" not in VERIFIED
 
 
 def test_pages_show_both_sides_at_one_scale_and_the_map():

@@ -1,4 +1,4 @@
-"""Measure the whole search on nerves it was not trained on: ``python -m ...evaluate {0|1|2|test} [REPEATS]``.
+"""Measure the whole search on nerves it was not trained on: ``python -m ...evaluate {0|1|2|test|simulated} [REPEATS]``.
 
 Seeds are the truth's ellipse with Gaussian noise: for a caliper the centre by SD 10 % of each half axis, the axes by
 12 %, the angle by 6 degrees; for a point the centre by 20 % of each half axis. The set has no scale: 38 mm, the
@@ -15,13 +15,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from plugins.images import Spacing
-from plugins.nerve_area import tracing
+from plugins.images import Box, Spacing
+from plugins.nerve_area import NerveArea, gates, suggestion, tracing
+from plugins.nerve_area.confidence import confidence
 from plugins.nerve_area.geometry import Ellipse
-from plugins.nerve_area.training.dataset import ellipse_of, load, noisy
+from plugins.nerve_area.training.dataset import Case, ellipse_of, load, noisy
+from plugins.nerve_area.training.simulate import simulated
 from plugins.outlines import mask_of
 
 PROBE_MM = 38.0
+ANSWERED = {"caliper": NerveArea().min_confidence, "point": NerveArea().min_confidence_point}
 
 
 def spacing_of(case):
@@ -78,6 +81,29 @@ def run(cases, repeats=4, seed=0, caliper=(0.10, 0.12, 6.0), point=0.20):
                 spent = time.perf_counter() - start
                 rows.append(scored(trace, truth, spacing, base | {"mode": "point", "s": spent}))
         rows.extend(elsewhere(case, spacing, rng))
+        rows.extend(unmarked(case, spacing))
+    return rows
+
+
+def unmarked(case, spacing):
+    """What the picture alone suggests, against the nerve in it that fits best."""
+    lit = gates.lit_box(case.image, Box(0, 0, case.image.shape[1], case.image.shape[0]))
+    rows = []
+    start = time.perf_counter()
+    found = suggestion.candidates(case.image, lit, spacing)
+    spent = time.perf_counter() - start
+    for index, each in enumerate(found):
+        mask = mask_of(each.trace.outline, case.image.shape)
+        truth = max(case.components(1), key=lambda t: dice(mask, t), default=np.zeros_like(mask))
+        base = {
+            "case": case.name,
+            "group": case.group,
+            "target": index,
+            "kind": "nerve",
+            "seed_dice": 0,
+            "seed_area": 0,
+        }
+        rows.append(scored(each.trace, truth, spacing, base | {"mode": "found", "s": spent}))
     return rows
 
 
@@ -127,8 +153,6 @@ def auc(good, scores):
 
 
 def report(rows):
-    from plugins.nerve_area.confidence import confidence  # noqa: PLC0415
-
     rng = np.random.default_rng(1)
     statistics = {
         "Dice median": lambda r: np.median([x["dice"] for x in r]),
@@ -150,14 +174,31 @@ def report(rows):
         print(f"  AUC for Dice < 0.8: {auc([r['dice'] >= 0.8 for r in found], sure):.3f}")
         for name in found[0]["features"]:
             print(f"    {name}: {auc([r['dice'] >= 0.8 for r in found], [r['features'][name] for r in found]):.3f}")
+        sure_rows = [r for r, c in zip(found, sure, strict=True) if c >= ANSWERED[mode]]
+        if sure_rows:
+            right = np.mean([r["dice"] >= 0.8 for r in sure_rows])
+            error = 100 * np.median([abs(r["area"]) for r in sure_rows])
+            print(f"  answered {len(sure_rows)}: Dice 0.8 or more {right:.2f}, area error {error:.1f} %")
         vessels = [r for r in rows if r["mode"] == mode and r["kind"] == "vessel"]
         loud = [r for r in vessels if r["answered"] and r["vessel"] <= 0.5]
-        kept = [r for r in loud if confidence(r["features"], mode) >= 0.3]
+        kept = [r for r in loud if confidence(r["features"], mode) >= ANSWERED[mode]]
         print(f"  vessels {len(vessels)}: outlined {len(loud)}, answered {len(kept)}")
         others = [r for r in rows if r["mode"] == mode and r["kind"] == "elsewhere"]
-        loud = [r for r in others if r["answered"] and confidence(r["features"], mode) >= 0.3]
+        loud = [r for r in others if r["answered"] and confidence(r["features"], mode) >= ANSWERED[mode]]
         print(f"  elsewhere {len(others)}: outlined {sum(r['answered'] for r in others)}, answered {len(loud)}")
         print(f"  seconds {np.median([r['s'] for r in rows if r['mode'] == mode]):.3f}")
+
+
+def report_unmarked(rows):
+    """How good the first suggestion of a picture is, and what the surest ones are worth."""
+    mine = [r for r in rows if r["mode"] == "found"]
+    first = [r for r in mine if r["target"] == 0]
+    print(f"unmarked: {len(mine)} places in {len(first)} pictures, first touches a nerve (Dice 0.5) in "
+          f"{np.mean([r['dice'] >= 0.5 for r in first]):.2f}, any {np.mean([r['dice'] >= 0.5 for r in mine]):.2f}, "
+          f"seconds {np.median([r['s'] for r in first]):.3f}")  # fmt: skip
+    sure = np.array([confidence(r["features"], "found") for r in mine])
+    good = np.array([r["dice"] >= 0.8 for r in mine])
+    print(f"  AUC for Dice 0.8: {auc(good, sure):.3f}; at 0.9: {(sure >= 0.9).sum()}, good {good[sure >= 0.9].sum()}")
 
 
 def curve(cases, seed=2):
@@ -180,13 +221,23 @@ def curve(cases, seed=2):
               f"outline Dice {np.median(found):.3f}, area {100 * np.median(areas):.1f} %", flush=True)  # fmt: skip
 
 
+def simulated_cases(count=60, seed=987_654):
+    """Simulated pictures that no training pool holds."""
+    rng = np.random.default_rng(seed)
+    return [Case(f"simulated {k}", *simulated(rng), group=k) for k in range(count)]
+
+
 def main(which, repeats="4", out=""):
-    fold = -1 if which == "test" else int(which)
-    cases = [c for c in load() if c.fold == fold and not c.copy]
+    if which == "simulated":
+        cases = simulated_cases()
+    else:
+        fold = -1 if which == "test" else int(which)
+        cases = [c for c in load() if c.fold == fold and not c.copy]
     rows = run(cases, int(repeats))
     if out:
         Path(out).write_text(json.dumps(rows), encoding="utf-8")
     report(rows)
+    report_unmarked(rows)
     curve(cases)
 
 

@@ -6,11 +6,15 @@ import cv2
 import numpy as np
 import torch
 
+from plugins.nerve_area import suggestion
 from plugins.nerve_area.crops import CALIPER_SPAN, SIDE, planes
 from plugins.nerve_area.training.dataset import Case, ellipse_of, noisy
 from plugins.nerve_area.training.simulate import simulated
 
 PATCH = 128
+UNMARKED_SHARE = 0.25
+PICTURE_MM = 38.0
+"""Width that is taken for every picture: that of the probe."""
 
 
 class Warp:
@@ -69,8 +73,8 @@ def recoloured(rng, grey):
 class Samples(torch.utils.data.IterableDataset):
     """Endless random crops from the given cases and a pool of simulated pictures."""
 
-    def __init__(self, cases, seed, simulated_share=0.15, pool=240):
-        self.seed, self.share = seed, simulated_share
+    def __init__(self, cases, seed, simulated_share=(0.6, 0.12), fading=16_000, pool=300):
+        self.seed, self.shares, self.fading, self.drawn = seed, simulated_share, fading, 0
         rng = np.random.default_rng(seed + 1)
         self.real = [self.described(c.image, c.components(1), c.components(2), c.group) for c in cases]
         self.made = []
@@ -106,14 +110,19 @@ class Samples(torch.utils.data.IterableDataset):
                 yield sample
 
     def draw(self, rng):
-        if rng.random() < self.share:
+        # simulated nerves first: they teach what an outline is, the real ones then what a nerve looks like
+        first, last = self.shares
+        self.drawn += 1
+        if rng.random() < max(last, first - (first - last) * self.drawn / max(1, self.fading)):
             item = self.made[rng.integers(len(self.made))]
         else:
             item = self.real[rng.choice(len(self.real), p=self.weight)]
+        if rng.random() < UNMARKED_SHARE:
+            return self.unmarked(rng, item)
         kind = rng.random()
-        if kind < 0.10 and item["vessels"]:
+        if kind < 0.12 and item["vessels"]:
             target, wanted = item["vessels"][rng.integers(len(item["vessels"]))], False
-        elif kind < 0.15 or not item["nerves"]:
+        elif kind < 0.18 or not item["nerves"]:
             return self.elsewhere(rng, item)
         else:
             target, wanted = item["nerves"][rng.integers(len(item["nerves"]))], True
@@ -138,8 +147,21 @@ class Samples(torch.utils.data.IterableDataset):
         ellipse = np.array([0, 0, 1, aspect, rng.normal() * 0.4])
         return self.cropped(rng, item, warp, nothing, ellipse, False)
 
+    def unmarked(self, rng, item):
+        """A wide crop without a seed: all nerves and vessels are asked for, and no seeded nerve."""
+        rows, columns = item["arrays"][0].shape
+        half = suggestion.HALF_MM * np.exp(rng.normal() * 0.2) * columns / PICTURE_MM
+        middle = rng.uniform((0, 0), (columns, rows))
+        if item["nerves"] and rng.random() < 0.6:
+            target = item["nerves"][rng.integers(len(item["nerves"]))]
+            middle = ellipse_of(target)[:2] + rng.uniform(-0.9, 0.9, 2) * half
+        warp = Warp(rng, np.array([middle[0], middle[1], half]))
+        grey, nerves, vessels = warp.crop(item["arrays"], np.zeros(5), (1.0, 1.0))
+        truth = np.stack([np.zeros_like(nerves), nerves, vessels]).astype(np.float32) / 255
+        return torch.from_numpy(planes(recoloured(rng, grey), "unmarked", 0.0)), torch.from_numpy(truth)
+
     def cropped(self, rng, item, warp, target, ellipse, wanted):  # noqa: PLR0917
-        caliper = rng.random() < 0.55
+        caliper = rng.random() < 0.5
         if caliper:
             harder = np.exp(rng.normal() * 0.3)
             seed = noisy(ellipse, rng, 0.10 * harder, 0.12 * harder, 6 * harder)
@@ -152,6 +174,8 @@ class Samples(torch.utils.data.IterableDataset):
         arrays = [*item["arrays"], target.astype(np.uint8) * 255]
         grey, nerves, vessels, mine = warp.crop(arrays, seed, half)
         mine = mine if wanted else np.zeros_like(mine)
-        truth = (np.stack([mine, nerves, vessels]) > 127).astype(np.float32)
+        truth = np.stack([mine, nerves, vessels]).astype(np.float32) / 255
         crop = recoloured(rng, grey)
-        return torch.from_numpy(planes(crop, caliper, np.log(half[0] / half[1]))), torch.from_numpy(truth)
+        return torch.from_numpy(
+            planes(crop, "caliper" if caliper else "point", np.log(half[0] / half[1]))
+        ), torch.from_numpy(truth)
