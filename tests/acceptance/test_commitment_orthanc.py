@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from pathlib import Path
+
 import httpx
 import pytest
 from pydicom import dcmread
 
-from service.demo.scanner import send
-from service.ledger import ConfirmState, JobState, RequestState
+from service.ledger import ConfirmState, RequestState
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "service"))
+from proof_house import post
 
 pytestmark = pytest.mark.acceptance
 
 
-def test_orthanc_confirms_what_it_keeps_and_gets_again_what_it_lost(nmus, exam, orthanc, until) -> None:
+def test_orthanc_confirms_what_it_keeps_and_tells_what_it_lost(nmus, orthanc, until) -> None:
     """By storage commitment: Orthanc answers on an association that it opens to our listener."""
     here = nmus()
     hub = orthanc(DicomModalities={"nmus": {"AET": "NMUS", "Host": "127.0.0.1", "Port": here.port}})
     with here.settings.open("a", encoding="utf-8") as file:
         file.write(
-            f'[[destination]]\nname = "hub"\nae_title = "ORTHANC"\nhost = "127.0.0.1"\nport = {hub.dicom_port}\n'
+            f'[[destination]]\nname = "pacs"\nae_title = "ORTHANC"\nhost = "127.0.0.1"\nport = {hub.dicom_port}\n'
             'confirm = "commitment"\n'
         )
-    here.start_listening()
-    assert set(send(exam[:1], "127.0.0.1", here.port, "NMUS").values()) == {0}
     ledger = here.ledger()
-    until(lambda: ledger.jobs(JobState.DONE), 120)
+    post(ledger, here.data, time.time(), "pacs", count=2)
+    here.start_listening()
     until(lambda: (rows := ledger.confirmations()) and {one.state for one in rows} == {ConfirmState.CONFIRMED}, 120)
     # lost, and asked for anew
     lost = ledger.confirmations()[0].sop_instance_uid
@@ -34,17 +39,17 @@ def test_orthanc_confirms_what_it_keeps_and_gets_again_what_it_lost(nmus, exam, 
         if one["Type"] == "Instance"
     ]
     httpx.delete(f"{hub.url}/instances/{number}", timeout=10).raise_for_status()
-    ledger.reconfirm({"hub": "commitment"}, 0, 0.0)
+    ledger.reconfirm({"pacs": "commitment"}, 0, 0.0)
     until(lambda: "no such object" in next(o for o in ledger.confirmations() if o.sop_instance_uid == lost).reason, 60)
     ledger.close()
 
 
-def test_orthanc_by_rest_is_believed_by_its_digest(nmus, exam, orthanc, until) -> None:
+def test_orthanc_by_rest_is_believed_by_its_digest(nmus, orthanc, until) -> None:
     hub = orthanc()
-    here = nmus(destinations=f'[[destination]]\nname = "hub"\northanc = "{hub.url}"\nconfirm = "find"\n')
-    here.start_listening()
-    assert set(send(exam[:1], "127.0.0.1", here.port, "NMUS").values()) == {0}
+    here = nmus(destinations=f'[[destination]]\nname = "pacs"\northanc = "{hub.url}"\nconfirm = "find"\n')
     ledger = here.ledger()
+    post(ledger, here.data, time.time(), "pacs", count=2)
+    here.start_listening()
     until(lambda: (rows := ledger.confirmations()) and {one.state for one in rows} == {ConfirmState.CONFIRMED}, 120)
     assert {one.reason for one in ledger.confirmations()} == {"same digest there"}
     ledger.close()
