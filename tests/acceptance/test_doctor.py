@@ -156,8 +156,9 @@ def test_what_is_wrong_bears_its_remedy(nmus, storescp, locked) -> None:
         + '[[destination]]\nname = "unnamed"\nae_title = "X"\nhost = "no-such-host.invalid"\nport = 104\n'
         + f'[[destination]]\nname = "locked"\northanc = "{locked}"\n'
     )
-    told = doctor(here.settings, status=1)
+    told = doctor(here.settings, "--send", status=1)
     assert told["good"] is False
+    assert by_what(told, "simulated exam")["C-STORE"][0] == "BAD", "no service runs that could take it"
     assert "nmus serve" in by_what(told, "own listener")["connection"][2]
     assert "nothing listens" in by_what(told, "destination closed")["connection"][1]
     assert by_what(told, "destination refusing")["C-ECHO"][1].startswith("rejected")
@@ -166,8 +167,3 @@ def test_what_is_wrong_bears_its_remedy(nmus, storescp, locked) -> None:
     assert all(row["remedy"] for row in told["rows"] if row["state"] == "BAD")
     only = doctor(here.settings, "--peer", "closed", status=1)
     assert {row["place"] for row in only["rows"]} == {"destination closed"} and only["sheets"] == {}
-
-
-def test_a_sent_exam_without_a_service_says_so(nmus) -> None:
-    told = doctor(nmus().settings, "--send", status=1)
-    assert by_what(told, "simulated exam")["C-STORE"][0] == "BAD"
