@@ -135,6 +135,7 @@ def test_the_change_is_coded_with_the_earlier_report_as_evidence(before, tmp_pat
     assert float(found["42798000"].ContentSequence[0].MeasuredValueSequence[0].NumericValue) == 180
     assert float(found["NM-5112"].MeasuredValueSequence[0].NumericValue) == 1.5
     assert found["122075"].ReferencedSOPSequence[0].ReferencedSOPInstanceUID == before.SOPInstanceUID
+    assert [_name(one) for one in report.ContentSequence].count("C0034375") == 1
     (other,) = report.PertinentOtherEvidenceSequence
     assert other.StudyInstanceUID == "1.2.826.7"
     assert other.ReferencedSeriesSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID == before.SOPInstanceUID
