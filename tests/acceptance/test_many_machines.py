@@ -133,8 +133,8 @@ def test_a_machine_and_the_database_killed_in_mid_work(*, machines, server, stud
         missing.difference_update(offered(sorted(set(files) & missing), machine.port))
         return not set(files) & missing
 
-    until(lambda: sent_to(east, studies[:1]), 120)
-    until(lambda: sent_to(west, studies[1:2]), 120)
+    until(lambda: sent_to(east, studies[:1]), 240)
+    until(lambda: sent_to(west, studies[1:2]), 240)
     ledger = open_ledger(tmp_path / "looking", server.address("test_0"))
     assert ledger.status().instances == 2
     until(lambda: ledger.jobs(JobState.RUNNING) or ledger.jobs(JobState.DONE), 120)
