@@ -177,7 +177,8 @@ _PICTURE_LIBRARIES = ("numpy", "gdcm", "PIL", "openjpeg", "libjpeg", "pylibjpeg"
 """What pydicom looks for to decode pictures and to fetch examples: 40 MB and a third of the listener's start, and
 decoders written in C have no place in a process that strangers can reach."""
 _WAYS_IN = ("listener", "orthanc", "folder", "stow")
-_ANALYSIS = ("analysis", "report", "mapping", "identity", "reconcile")
+_ANALYSIS = ("analysis", "report", "mapping", "identity", "priors")
+_COMPARED = ("reconcile", "archive", "scanner", "destination")
 
 ROLES = {
     role.name: role
@@ -191,7 +192,7 @@ ROLES = {
         ),
         Role(
             "timers",
-            sections=(*_WAYS_IN, "service", "settle", "references", "web", "audit", "destination", "scanner", "logs"),
+            sections=(*_WAYS_IN, *_COMPARED, "service", "settle", "references", "web", "audit", "logs"),
         ),
         Role(
             "worker",

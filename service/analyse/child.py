@@ -21,6 +21,7 @@ import multiprocessing.util
 import os
 import pickle
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -66,8 +67,8 @@ class _Child:
     """Process that started it: a fork of that one must not end it."""
 
     def give(self, limits: Limits, result: Path, work: bytes) -> None:
-        """Hand over limits first, then the work itself, which the child opens under them."""
-        self.work.send((limits, result))
+        """Hand over limits and where modules lie now, then the work itself, which the child opens under them."""
+        self.work.send((limits, result, sys.path))
         self.work.send_bytes(work)
 
 

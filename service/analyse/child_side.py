@@ -9,6 +9,7 @@ import os
 import pickle
 import resource
 import signal
+import sys
 import tempfile
 import traceback
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ def main(work: Connection) -> None:
     _die_with_parent()
     gc.set_threshold(*_COLLECTED)
     try:
-        limits, result = work.recv()
+        limits, result, sys.path[:] = work.recv()
     except EOFError:  # nobody wants this child
         os._exit(0)
     _confine(limits, result.parent)

@@ -174,10 +174,10 @@ def test_an_orthanc_that_is_away_loses_nothing(orthanc, pulling, monkeypatch) ->
         here.feed.poll()
     hub.start()
     monkeypatch.setattr(type(here.archive), "free_mb", lambda self: 1.0)
-    here.intake._refuse_free_mb = 100
+    here.intake.refuse_free_mb = 100
     with pytest.raises(Unreachable, match="free some"):
         here.feed.poll()
-    here.intake._refuse_free_mb = 0
+    here.intake.refuse_free_mb = 0
     assert here.feed.poll() == 1
     assert list(here.archive.spool.iterdir()) == []
 
