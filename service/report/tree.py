@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
+from pydicom.valuerep import format_number_as_ds
 
 from reference_store.values import Code
 
@@ -71,14 +72,19 @@ def uid(related: Related, name: Code, value: str) -> Item:
 def number(related: Related, name: Code, value: float, unit: Code, children: Sequence[Item] = ()) -> Item:
     """A number with its unit; an ``int`` is written without a decimal point.
 
+    A Decimal String has sixteen characters: a number that needs more is rounded there, and stands whole beside it as
+    Floating Point Value.
+
     Raises
     ------
     ValueError
-        Not a finite number, or one that its sixteen characters cannot hold.
+        Not a finite number.
     """
+    if not -float("inf") < value < float("inf"):
+        raise ValueError(f"{value} is no Decimal String of DICOM")
     written = repr(value)
-    if len(written) > _DECIMAL_LENGTH or not -float("inf") < value < float("inf"):
-        raise ValueError(f"{written} is no Decimal String of DICOM")
+    if len(written) > _DECIMAL_LENGTH:
+        written = format_number_as_ds(float(value))
     measured = _sequence(0x004008EA, [_code(unit)])
     if isinstance(value, float):
         measured += _element(0x0040A161, "FD", struct.pack("<d", value))

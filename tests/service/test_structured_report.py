@@ -380,3 +380,11 @@ def test_dcmqi_reads_every_number_and_its_comparison(content, tmp_path):
     told = read["110849"]["measurementNumProperties"]
     properties = {one["numProperty"]["CodeValue"]: float(one["numPropertyValue"]) for one in told}
     assert (properties["121416"], properties["371933006"]) == (2.4, 76.0)
+
+
+def test_a_conclusion_s_number_of_many_digits_is_written(content, tmp_path):
+    measured = (Measurement("difference", ECHOGENICITY, 50 / 3, "[arb'U]"),)
+    concluded = replace(content.conclusions[0], measurements=measured)
+    _, document = _sr(replace(content, conclusions=(concluded,)), tmp_path)
+    values = [item.MeasuredValueSequence[0].FloatingPointValue for item in _walk(document) if item.ValueType == "NUM"]
+    assert 50 / 3 in values
