@@ -386,5 +386,6 @@ def test_a_conclusion_s_number_of_many_digits_is_written(content, tmp_path):
     measured = (Measurement("difference", ECHOGENICITY, 50 / 3, "[arb'U]"),)
     concluded = replace(content.conclusions[0], measurements=measured)
     _, document = _sr(replace(content, conclusions=(concluded,)), tmp_path)
-    values = [item.MeasuredValueSequence[0].FloatingPointValue for item in _walk(document) if item.ValueType == "NUM"]
+    numbers = [item.MeasuredValueSequence[0] for item in _walk(document) if item.ValueType == "NUM"]
+    values = [one.get("FloatingPointValue") for one in numbers]
     assert 50 / 3 in values
