@@ -32,16 +32,18 @@ sbom: $(VENV)/tested  ## write dist/nmus.cdx.json: every package with version an
 clean:          ## remove the environments and what the demo made
 	rm -rf $(VENV) demo-output build dist
 
-# One environment serves all. The pins have versions and hashes, so the same files are installed everywhere.
+# One environment serves all. The pins have versions and hashes, so the same files are installed everywhere; they are
+# complete (`pip check` says so), and --no-deps keeps pip from looking for a newer file of what is asked for with an extra.
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"nmus needs Python 3.11 to 3.13; {sys.executable} is {v[0]}.{v[1]}. Try: make PYTHON=python3.12 ...")'
 	@echo "setting up $(VENV) ..." && $(PYTHON) -m venv $(VENV)
 
 $(VENV)/ready: $(VENV)/bin/python deploy/requirements.txt pyproject.toml
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r deploy/requirements.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r deploy/requirements.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/tested: $(VENV)/ready deploy/requirements-dev.txt
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r deploy/requirements-dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r deploy/requirements-dev.txt
+	@$(BIN)/pip check --quiet --disable-pip-version-check
 	@touch $@
