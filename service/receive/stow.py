@@ -139,6 +139,17 @@ class StowService:
             self._open -= 1
 
     async def _received(self, request: Request, arrivals: _Arrivals) -> Response:
+        try:
+            await self._fed(request, arrivals)
+        except (ClientDisconnect, TimeoutError):
+            return self._turned_away(request, 408, "body ended early")
+        except Malformed as error:
+            return self._turned_away(request, 400, str(error))
+        body, media_type = arrivals.told.body(request.headers.get("accept", ""))
+        return Response(body, arrivals.told.code, media_type=media_type, headers={"Cache-Control": "no-store"})
+
+    async def _fed(self, request: Request, arrivals: _Arrivals) -> None:
+        """Take the whole body; a part that has not come whole is gone before anybody is told of it."""
         pieces = aiter(request.stream())
         waiting = bytearray()
         try:
@@ -151,14 +162,8 @@ class StowService:
                 if piece is None:
                     break
             arrivals.close()
-        except (ClientDisconnect, TimeoutError):
-            return self._turned_away(request, 408, "body ended early")
-        except Malformed as error:
-            return self._turned_away(request, 400, str(error))
         finally:
             arrivals.discard()
-        body, media_type = arrivals.told.body(request.headers.get("accept", ""))
-        return Response(body, arrivals.told.code, media_type=media_type, headers={"Cache-Control": "no-store"})
 
     def _is_near(self, request: Request) -> bool:
         if not self._networks:

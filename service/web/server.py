@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 _MOST_REQUESTS = 100
+_WAITING = 2048  # as uvicorn's own backlog
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ class WebServer:
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="web", daemon=True)
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Begin to answer; who connects from now on waits and is not refused."""
+        self._socket.listen(_WAITING)  # uvicorn does so only when its thread has come to it
         self._thread.start()
 
     def stop(self) -> None:
