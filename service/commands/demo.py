@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from pydicom import dcmread
@@ -30,6 +31,7 @@ from service.report.png import png_copy
 
 SEED = 1
 _START_S, _WORK_S = 120.0, 600.0
+_COMPARISON_WIDTH = 48
 _SETTINGS = """\
 [service]
 data_folder = "data"
@@ -160,7 +162,9 @@ def _table(exam: Returned | None, clip: Returned | None, truth: Truth) -> None:
         for one in report.values:
             if "all images" in one.tracking or one.measure == "fasciculations":
                 value = f"{one.value:.4g} {one.unit}".replace("[arb'U]", "grey levels").replace("{counts}", "").strip()
-                rows.append((one.structure, one.measure, value, one.comparison[:64], truth_of(one, truth)))
+                first, *more = wrap(one.comparison, _COMPARISON_WIDTH)
+                rows.append((one.structure, one.measure, value, first, truth_of(one, truth)))
+                rows.extend(("", "", "", line, "") for line in more)
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     say()
     for number, row in enumerate(rows):
