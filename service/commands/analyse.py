@@ -26,6 +26,7 @@ from service.app import references_of, registry_of
 from service.commands.shared import add_json, add_settings, note, say, say_json, settings_of
 from service.config import Settings
 from service.errors import Misconfigured, Unanalysable
+from service.report.picture_copy import picture_copy, study_of
 from service.report.png import png_copy
 from service.report.values import Making, Moment, Plan
 from service.steps import ReportWork, conclude_and_report, mapping_rules
@@ -48,7 +49,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401
     parser.add_argument(
         "--spacing-mm", nargs=2, type=float, metavar=("ROW", "COLUMN"), help="millimetres per pixel of pictures"
     )
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write reports and overlays of DICOM files here")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="write reports and overlays here")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -225,10 +226,13 @@ def _sentence(line: dict[str, Any]) -> str:
 
 
 def _write(out: Path, work: ReportWork, settings: Settings) -> None:
-    if not work.study_instance_uid:
-        note("pictures have no study: reports are written for DICOM files only")
-        return
     out.mkdir(parents=True, exist_ok=True)
+    moment = Moment(datetime.now(UTC), 1)
+    if not work.study_instance_uid:
+        work = _as_study(work, moment, out)
+    if not work.exam.files:
+        note("no report: there is no picture that it could be about")
+        return
     report = settings.report
     plan = Plan(
         sr_classes=(report.sr_class,),
@@ -238,8 +242,26 @@ def _write(out: Path, work: ReportWork, settings: Settings) -> None:
         organisation=report.organisation,
         uid_root=report.uid_root,
     )
-    _, made = conclude_and_report(work, Making(plan, Moment(datetime.now(UTC), 1), out))
+    _, made = conclude_and_report(work, Making(plan, moment, out))
     for one in made:
         note(f"wrote {out / one.file}")
         if one.role == "sc":
             png_copy(out / one.file, (out / one.file).with_suffix(".png"))
+
+
+def _as_study(work: ReportWork, moment: Moment, out: Path) -> ReportWork:
+    """Pictures know no study: copies of them as DICOM make one that a report can refer to."""
+    clips = {clip.sop_instance_uid: (clip, one) for one in work.exam.acquisitions for clip in one.clips}
+    study = study_of([clip for clip, _ in clips.values()])
+    files = []
+    for uid, (clip, acquisition) in clips.items():
+        try:
+            path = picture_copy(clip, study, acquisition.subject, moment, out)
+        except ValueError as error:
+            note(f"{clip.name}: no report on it: {error}")
+            continue
+        note(f"wrote {path}, a DICOM copy that the report refers to")
+        files.append((uid, str(path)))
+    kept = {uid for uid, _ in files}
+    results = tuple(one for one in work.results if all(clip.sop_instance_uid in kept for clip in one.acquisition.clips))
+    return replace(work, study_instance_uid=study, exam=replace(work.exam, files=tuple(files)), results=results)
