@@ -157,3 +157,41 @@ def test_a_commit_wakes_who_waits(tmp_path, ledger):
     _queue(other)
     assert woken.wait(20)
     thread.join()
+
+
+def test_one_watch_wakes_all_who_wait_and_ends_with_the_last(tmp_path, ledger):
+    def watches() -> list[threading.Thread]:
+        return [one for one in threading.enumerate() if one.name == "ledger-watch" and one not in before]
+
+    before = threading.enumerate()
+    waiting = [Changes(ledger) for _ in range(5)]
+    assert len(watches()) == 1
+    threads = [threading.Thread(target=one.wait, args=(threading.Event(), 60)) for one in waiting]
+    for thread in threads:
+        thread.start()
+    _queue(open_ledger(Path(tmp_path)))
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+    for one in waiting:
+        one.close()
+    assert watches() == []
+
+
+def test_who_waits_for_a_change_sees_that_it_is_to_stop(ledger):
+    changes, stop = Changes(ledger), threading.Event()
+    thread = threading.Thread(target=changes.wait, args=(stop, 60))
+    thread.start()
+    stop.set()
+    thread.join(20)
+    assert not thread.is_alive()
+    changes.close()
+
+
+def test_a_commit_between_two_waits_is_not_missed(tmp_path, ledger):
+    changes = Changes(ledger)
+    _queue(open_ledger(Path(tmp_path)))
+    begun = time.monotonic()
+    changes.wait(threading.Event(), 60)
+    assert time.monotonic() - begun < 30
+    changes.close()
