@@ -177,7 +177,7 @@ _PICTURE_LIBRARIES = ("numpy", "gdcm", "PIL", "openjpeg", "libjpeg", "pylibjpeg"
 """What pydicom looks for to decode pictures and to fetch examples: 40 MB and a third of the listener's start, and
 decoders written in C have no place in a process that strangers can reach."""
 _WAYS_IN = ("listener", "orthanc", "folder", "stow")
-_ANALYSIS = ("analysis", "report", "mapping", "identity", "priors")
+_ANALYSIS = ("analysis", "report", "mapping", "identity", "priors", "workflow")
 _COMPARED = ("reconcile", "archive", "scanner", "destination")
 
 ROLES = {
@@ -187,12 +187,12 @@ ROLES = {
             "listener",
             lambda settings: settings.listener.enabled,
             does_without=_PICTURE_LIBRARIES,
-            sections=("listener", "scanner", "logs"),
+            sections=("listener", "scanner", "workflow", "logs"),
             adopts=True,
         ),
         Role(
             "timers",
-            sections=(*_WAYS_IN, *_COMPARED, "service", "settle", "references", "web", "audit", "logs"),
+            sections=(*_WAYS_IN, *_COMPARED, "service", "settle", "workflow", "references", "web", "audit", "logs"),
         ),
         Role(
             "worker",

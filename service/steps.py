@@ -36,7 +36,7 @@ from service.analyse.record import conclusion_record, records
 from service.analyse.registry import Registry
 from service.analyse.rejections import KEY_OBJECT_SELECTION, rejection
 from service.analyse.run import Room, analyse, summarise
-from service.config import Destination, Settings
+from service.config import Settings
 from service.errors import Misconfigured
 from service.ledger import Instance, Job, Ledger, Outcome, Verdict, Withdrawal
 from service.ledger import Result as Stored
@@ -44,10 +44,12 @@ from service.logs import event
 from service.looking_back import LookingBack
 from service.patient.guard import Guard
 from service.patient.keys import Keys
+from service.proof.account import DRAWINGS
 from service.report.assemble import KINDS, reports
 from service.report.identity import digest
 from service.report.rejection import REASONS
 from service.report.values import Content, Making, Moment, Plan, Previous, ReportObject, Unread
+from service.routing import Route, route
 from service.withdraw import outdated, withdraw
 
 _LOG = logging.getLogger(__name__)
@@ -83,18 +85,21 @@ class StudyWork:
         exam = call(read_exam, paths, mapping_rules(self.settings), limits=_READ_LIMITS, scratch=scratch, wanted=wanted)
         watch.lap("study read", len(paths))
         looking = LookingBack(paths, self.settings, scratch, wanted)
-        references = self._references()
-        results = analyse(exam.acquisitions, self.registry, references, room)
+        references, way = self._references(), route(self.settings, self.ledger.called(job.study_instance_uid))
+        registry = way.registry(self.registry)
+        results = analyse(exam.acquisitions, registry, references, room)
         watch.lap("plugins run", len(results))
         crash.point("mid_plugin")
         with tempfile.TemporaryDirectory(prefix="report-", dir=scratch) as folder:
-            work = ReportWork(job.study_instance_uid, exam, results, self.registry, references, *looking.found())
-            content, stored = self._reports(work, self._making(job, Path(folder)), wanted)
+            work = ReportWork(job.study_instance_uid, exam, results, registry, references, *looking.found())
+            content, stored = self._reports(work, self._making(job, Path(folder), way), way, wanted)
         watch.lap("reports made", len(stored))
         self._feed(job, paths, exam, results, wanted)
         findings = [*records(results), *(conclusion_record(one) for one in content.conclusions)]
         self._take_back(job, stored, rejected)
-        told = (*verdicts(exam, results), *_rejections(rejected))
+        known = {str(data / one.path): one.sop_instance_uid for one in instances}
+        marks = (Verdict(known[path], DRAWINGS, "its marks were laid onto the images") for path in exam.drawn_in)
+        told = (*verdicts(exam, results), *marks, *_rejections(rejected))
         return Outcome(stored, told, json.dumps(findings))
 
     def _rejected(self, job: Job, instances: Sequence[Instance]) -> dict[str, Withdrawal]:
@@ -129,7 +134,7 @@ class StudyWork:
         event(_LOG, logging.WARNING, "results withdrawn", count=len(stale), destination=", ".join(to))
 
     def _reports(
-        self, work: ReportWork, making: Making, wanted: Callable[[], bool]
+        self, work: ReportWork, making: Making, way: Route, wanted: Callable[[], bool]
     ) -> tuple[Content, tuple[Stored, ...]]:
         """Reports in one child, pictures in another beside it; what is made is flushed while the other still works."""
         scratch = scratch_of(self.settings)
@@ -138,7 +143,7 @@ class StudyWork:
             content, objects = call(
                 conclude_and_report, work, making, kind, limits=_REPORT_LIMITS, scratch=scratch, wanted=wanted
             )
-            return content, [self._keep(one, making.folder) for one in objects]
+            return content, [self._keep(one, making.folder, way) for one in objects]
 
         kinds = KINDS if making.plan.secondary_capture or making.plan.pdf else KINDS[:1]
         with ThreadPoolExecutor(len(kinds)) as pool:
@@ -180,15 +185,15 @@ class StudyWork:
                 raise
             event(_LOG, logging.ERROR, "references not fed", reason=type(error).__name__)
 
-    def _making(self, job: Job, folder: Path) -> Making:
+    def _making(self, job: Job, folder: Path, way: Route) -> Making:
         settings, data = self.settings, self.settings.service.data_folder
         plan = Plan(
-            sr_classes=_sr_classes(settings),
+            sr_classes=way.sr_classes,
             per=settings.report.per,
             content_qualification=settings.report.content_qualification,
             secondary_capture=settings.report.secondary_capture,
-            presentation_states=_asked_for("gsps", settings),
-            pdf=_asked_for("pdf", settings),
+            presentation_states=way.is_asked_for("gsps"),
+            pdf=way.is_asked_for("pdf"),
             organisation=settings.report.organisation,
             uid_root=settings.report.uid_root,
             tracking_secret=self.secret,
@@ -201,7 +206,7 @@ class StudyWork:
             plan, moment, folder, tuple(seen.values()), self.ledger.corrected_identity(job.study_instance_uid)
         )
 
-    def _keep(self, one: ReportObject, folder: Path) -> Stored:
+    def _keep(self, one: ReportObject, folder: Path, way: Route) -> Stored:
         """Make one object's file durable under a name of our own; a file that is there already stays as it is."""
         data = self.settings.service.data_folder
         name = hashlib.sha256(one.sop_instance_uid.encode()).hexdigest()
@@ -220,7 +225,7 @@ class StudyWork:
             sha256=sha256,
             size=final.stat().st_size,
             transfer_syntax_uid=one.transfer_syntax_uid,
-            destinations=tuple(to.name for to in self.settings.destination if wants(to, one, self.settings)),
+            destinations=way.receivers(one),
             instance_number=one.instance_number,
             key=one.key,
         )
@@ -285,13 +290,6 @@ def mapping_rules(settings: Settings) -> tuple[MappingRule, ...]:
     )
 
 
-def wants(destination: Destination, one: ReportObject, settings: Settings) -> bool:
-    """Whether a destination is to get this object."""
-    if one.role not in destination.objects:
-        return False
-    return not one.sr_class or one.sr_class == (destination.sr_class or settings.report.sr_class)
-
-
 def verdicts(exam: Exam, results: Sequence[Result]) -> Iterable[Verdict]:
     """For every object of the study: analysed by whom, or why not."""
     for result in results:
@@ -327,17 +325,6 @@ def _rejections(rejected: dict[str, Withdrawal]) -> Iterable[Verdict]:
 
 def _limits(settings: Settings) -> Limits:
     return Limits(settings.analysis.time_limit_seconds, settings.analysis.memory_limit_mb)
-
-
-def _sr_classes(settings: Settings) -> tuple[str, ...]:
-    """What any destination asks for; the site's own choice where there is none."""
-    asked = {to.sr_class or settings.report.sr_class for to in settings.destination if "sr" in to.objects}
-    return tuple(sorted(asked)) or (settings.report.sr_class,)
-
-
-def _asked_for(role: str, settings: Settings) -> bool:
-    """Whether any destination is to get this kind of object: what nobody asks for is not made."""
-    return any(role in to.objects for to in settings.destination)
 
 
 def _structure_key(name: str | None) -> str | None:

@@ -12,8 +12,9 @@ from service.analyse.registry import Registry
 from service.app import references_of, registry_of
 from service.certificates import check_certificates
 from service.commands.shared import add_json, add_settings, say, say_json, settings_of
-from service.config import Listener, Settings, Web
+from service.config import Destination, Listener, Settings, Web, Workflow
 from service.config.security import is_loopback
+from service.routing import check_workflows
 from service.tls import Client, Server
 from service.web.opening import access_of, pages_tls
 
@@ -30,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
     settings = settings_of(args)
     check_access(settings, time.time())
     registry = registry_of(settings)
+    check_workflows(settings, registry)
     references_of(settings)
     if args.json:
         say_json(_facts(settings, registry))
@@ -46,10 +48,11 @@ def run(args: argparse.Namespace) -> int:
     for source in settings.orthanc:
         say(f"source       {source.name}: Orthanc at {source.url}")
     for target in settings.destination:
-        where = target.orthanc or f"{target.ae_title} at {target.host}:{target.port}{' with TLS' if target.tls else ''}"
-        say(f"destination  {target.name}: {where}, {' and '.join(target.objects)}")
+        say(f"destination  {target.name}: {_where(target)}, {' and '.join(target.objects)}")
     if not settings.destination:
         say("destination  none: results are kept in the data folder and sent nowhere")
+    for workflow in settings.workflow:
+        say(f"workflow     {_workflow(workflow)}")
     for plugin in registry.plugins:
         say(f"plugin       {plugin.name} {plugin.version}")
     for summary in registry.summaries:
@@ -62,6 +65,20 @@ def run(args: argparse.Namespace) -> int:
 def _ports(listener: Listener) -> str:
     plain = [str(listener.port)] if listener.plain else []
     return " and ".join([*plain, *([f"{listener.tls_port} with TLS"] if listener.tls_port is not None else [])])
+
+
+def _where(target: Destination) -> str:
+    if target.orthanc is not None:
+        return f"Orthanc at {target.orthanc}"
+    if target.dicomweb is not None:
+        return f"STOW-RS to {target.dicomweb}"
+    return f"{target.ae_title} at {target.host}:{target.port}{' with TLS' if target.tls else ''}"
+
+
+def _workflow(one: Workflow) -> str:
+    plugins = "all plugins" if one.plugins is None else ", ".join(one.plugins) or "no plugin"
+    to = "every destination" if one.destinations is None else ", ".join(one.destinations) or "nobody: kept here"
+    return f"{one.name}: called {', '.join(one.called)}; {plugins}; to {to}"
 
 
 def _pages(web: Web) -> str:

@@ -26,12 +26,14 @@ from service.config.sections import (
     Settle,
 )
 from service.config.security import Audit, Tls, Web
+from service.config.workflows import Course, Workflow, course
 
 __all__ = [
     "UID_PATTERN",
     "Analysis",
     "Archive",
     "Audit",
+    "Course",
     "Destination",
     "Identity",
     "Listener",
@@ -50,6 +52,8 @@ __all__ = [
     "Tls",
     "WatchedFolder",
     "Web",
+    "Workflow",
+    "course",
     "load",
     "validated",
 ]

@@ -15,6 +15,8 @@ from service.config.looking_back import Priors
 from service.config.peers import Archive, Identity, Reconcile, Scanner, confirmable, names_once
 from service.config.secrets import first_line
 from service.config.security import Audit, Tls, Web
+from service.config.workflows import Workflow
+from service.config.workflows import check as check_workflows
 
 
 class Service(_Section):
@@ -287,6 +289,7 @@ class Settings(_Section):
     reconcile: Reconcile = Reconcile()
     priors: Priors = Priors()
     mapping: tuple[Mapping, ...] = ()
+    workflow: tuple[Workflow, ...] = ()
     tls: Tls = Tls()
     audit: Audit = Audit()
     web: Web = Web()
@@ -319,6 +322,7 @@ class Settings(_Section):
         self.stow.check(self.web.host)
         sources = {one.name for one in self.archive} | {one.name for one in self.orthanc}
         self.priors.check(sources | {one.name for one in self.destination})
+        check_workflows(self.workflow, {one.name for one in self.destination})
         return self
 
     def placed(self, folder: Path) -> Settings:

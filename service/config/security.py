@@ -70,6 +70,9 @@ class Web(Section):
     """Names by which browsers may ask; others are refused. Empty: ``localhost`` on loopback, any name elsewhere."""
     users_file: Path | None = None
     """Who may log in, as ``nmus password`` writes it. Without it there is no login, and no other address is taken."""
+    pictures: bool = True
+    """Overlays on a study's page. They show the calibrated tissue region, without the scanner's banners; off where the
+    pages may show numbers only."""
     session_hours: float = Field(default=8, gt=0, le=168)
     """A working day; then the password is asked for again."""
     metrics_token_file: Path | None = None

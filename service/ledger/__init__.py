@@ -2,7 +2,7 @@
 
 ``Ledger`` is the whole interface::
 
-    received                      keep · open_studies · settle · instances · cursor · advance
+    received                      keep · open_studies · settle · instances · called · cursor · advance
     queued → running → done       claim · renew · finish · fail · rerun · previous_reports
     waiting → sending → sent      claim_outgoing · sent · postpone · hold · redrive · open_circuit · close_circuit
     sent → asked → confirmed      claim_confirmations · asked · confirmed · ask_again · send_again · unconfirmed
@@ -55,7 +55,7 @@ from service.ledger.values import (
 )
 from service.ledger.withdrawing import Withdrawing
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration; a test holds it to be that."""
 
 __all__ = [

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from sqlalchemy import Connection, bindparam, func, literal_column, select, union_all, update
+from sqlalchemy import Connection, Select, bindparam, func, literal_column, select, union_all, update
 
 from service.ledger.database import Database, Prepared, Transaction
-from service.ledger.tables import CURSOR, EVENT, INSTANCE, JOB, RESULT, STUDY
+from service.ledger.tables import CURSOR, EVENT, INSTANCE, JOB, RESULT, STUDY, WAY
 from service.ledger.values import Instance, JobState, Kept, OpenStudy
 
 _INSTANCE_COLUMNS = [INSTANCE.c[name] for name in Instance.__dataclass_fields__]
@@ -24,25 +24,34 @@ _INSERT_INSTANCE = INSTANCE.insert()
 class Receiving(Database):
     """Instances, studies that are open, cursors of polled sources."""
 
-    def keep(self, instance: Instance) -> Kept:
+    def keep(self, instance: Instance, called: str | None = None) -> Kept:
         """Record an object whose file is durable already; durable itself when this returns.
 
-        Idempotent: the same object again is a ``DUPLICATE`` and changes nothing. A new one opens its study.
+        Idempotent: the same object again is a ``DUPLICATE`` and changes nothing. A new one opens its study, and so
+        does one that comes again by another way, for that may ask for another workflow.
+
+        Parameters
+        ----------
+        called:
+            The title that chooses a workflow, empty for all other ways in; ``None`` where there are no workflows.
 
         Raises
         ------
         LedgerUnavailable
             Not recorded: answer 0xA700.
         """
-        return self.write_together(lambda connection: self._keep(connection, instance))
+        return self.write_together(lambda connection: self._keep(connection, instance, called))
 
-    def _keep(self, transaction: Transaction, instance: Instance) -> Kept:
+    def _keep(self, transaction: Transaction, instance: Instance, called: str | None) -> Kept:
         self.one_at_a_time(transaction, f"instance {instance.sop_instance_uid}")
         known = [row[0] for row in self._digests(transaction, {"uid": instance.sop_instance_uid}).fetchall()]
-        if instance.sha256 in known:
-            return Kept.DUPLICATE
         if _RESULT_MARK in known:
             return Kept.OWN
+        another = called is not None and self._is_another_way(transaction, instance.study_instance_uid, called)
+        if instance.sha256 in known:
+            if another:
+                self._open(transaction, {"uid": instance.study_instance_uid, "at": instance.received_at})
+            return Kept.DUPLICATE
         row = {name: getattr(instance, name) for name in _INSTANCE_FIELDS}
         self._insert(transaction, {**row, "conflict": bool(known), "generation": None})
         if known:
@@ -59,6 +68,17 @@ class Receiving(Database):
             return Kept.CONFLICT
         self._open(transaction, {"uid": instance.study_instance_uid, "at": instance.received_at})
         return Kept.NEW
+
+    def _is_another_way(self, transaction: Transaction, study: str, called: str) -> bool:
+        """Whether this is the first that came so; it is noted."""
+        rows = self._way(transaction, {"study_instance_uid": study, "called": called})
+        return bool(rows.fetchall())
+
+    @cached_property
+    def _way(self) -> Prepared:
+        names = ("study_instance_uid", "called")
+        statement = self.insert(WAY).values({name: bindparam(name) for name in names})
+        return self.prepared(statement.on_conflict_do_nothing().returning(WAY.c.called))
 
     @cached_property
     def _digests(self) -> Prepared:
@@ -103,6 +123,7 @@ class Receiving(Database):
         )
         studies = select(STUDY).where(STUDY.c.state == "open").order_by(STUDY.c.last_received_at)
         with self.reading() as connection:
+            ways = _ways(connection, select(STUDY.c.study_instance_uid).where(STUDY.c.state == "open"))
             sources: dict[str, list[str]] = {}
             for uid, source in connection.execute(newcomers):
                 sources.setdefault(uid, []).append(source)
@@ -112,9 +133,15 @@ class Receiving(Database):
                     row.generation,
                     row.last_received_at,
                     tuple(sorted(sources.get(row.study_instance_uid, []))),
+                    ways.get(row.study_instance_uid, ()),
                 )
                 for row in connection.execute(studies)
             )
+
+    def called(self, study_instance_uid: str) -> tuple[str, ...]:
+        """The titles that choose a workflow by which a study came; the empty one for all other ways in."""
+        with self.reading() as connection:
+            return _ways(connection, [study_instance_uid]).get(study_instance_uid, ())
 
     def restart_quiet(self, study: OpenStudy, now: float) -> None:
         """Count the quiet time from ``now``: for a clock that was set back behind the last reception."""
@@ -174,6 +201,14 @@ class Receiving(Database):
             connection.execute(
                 statement.on_conflict_do_update(index_elements=["source"], set_={"value": statement.excluded.value})
             )
+
+
+def _ways(connection: Connection, studies: list[str] | Select[tuple[str]]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    query = select(WAY.c.study_instance_uid, WAY.c.called).where(WAY.c.study_instance_uid.in_(studies))
+    for study, called in connection.execute(query.order_by(WAY.c.called)):
+        found[study] = (*found.get(study, ()), called)
+    return found
 
 
 def _same(study: OpenStudy):  # type: ignore[no-untyped-def]  # noqa: ANN202 - SQLAlchemy's Update[...] says nothing here

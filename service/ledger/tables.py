@@ -57,6 +57,14 @@ INSTANCE = Table(
 )
 """``generation`` is null until the study settles with it inside."""
 
+WAY = Table(
+    "way",
+    METADATA,
+    Column("study_instance_uid", Uid, primary_key=True),
+    Column("called", String(64), primary_key=True),
+)
+"""By which of the titles that choose a workflow a study came; empty for all other ways in. Without workflows none."""
+
 STUDY = Table(
     "study",
     METADATA,

@@ -80,6 +80,8 @@ class OpenStudy:
     last_received_at: float
     sources: tuple[str, ...]
     """Who sent what is new."""
+    called: tuple[str, ...] = ()
+    """As :meth:`Ledger.called` gives them."""
 
 
 @dataclass(frozen=True, slots=True)

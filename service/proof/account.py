@@ -18,6 +18,9 @@ from service.ledger import (
 )
 from service.patient.keys import Keys
 
+DRAWINGS = "drawings"
+"""Verdict on an object whose marks were laid onto images of its study."""
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectAccount:
@@ -25,7 +28,7 @@ class ObjectAccount:
 
     instance: Instance
     outcome: str
-    """``analysed``, ``not analysed``, ``waiting``, ``held back``, ``rejected`` or ``conflicting copy``."""
+    """``analysed``, ``used``, ``not analysed``, ``waiting``, ``held back``, ``rejected`` or ``conflicting copy``."""
     why: str
     remedy: str = ""
 
@@ -99,12 +102,14 @@ def _object(
     measured = [one.plugin for one in latest if one.code == "analysed"]
     if measured:
         return ObjectAccount(instance, "analysed", f"by {', '.join(dict.fromkeys(measured))}")
+    if latest and latest[0].code == DRAWINGS:
+        return ObjectAccount(instance, "used", latest[0].text)
     if latest:
         return ObjectAccount(instance, "not analysed", latest[0].text, latest[0].remedy)
-    return ObjectAccount(instance, *_without_verdict(jobs))
+    return ObjectAccount(instance, *_without_verdict(instance, jobs))
 
 
-def _without_verdict(jobs: tuple[Job, ...]) -> tuple[str, str, str]:
+def _without_verdict(instance: Instance, jobs: tuple[Job, ...]) -> tuple[str, str, str]:
     """Outcome, reason and remedy of an object that no analysis has said anything about."""
     if not jobs:
         return "waiting", "its study is still settling", ""
@@ -112,7 +117,9 @@ def _without_verdict(jobs: tuple[Job, ...]) -> tuple[str, str, str]:
         case JobState.FAILED | JobState.DEAD:
             return "not analysed", f"the analysis failed: {jobs[0].reason}", "mend the cause, then 'nmus rerun'"
         case JobState.DONE:
-            return "not analysed", "came after the last analysis, or holds nothing to be analysed", ""
+            if instance.received_at > jobs[0].created_at:
+                return "waiting", "it came after the last analysis; its study is settling again", ""
+            return "not analysed", "holds no image, and no marks that could be laid onto one", ""
     return "waiting", f"the analysis is {jobs[0].state}", jobs[0].reason
 
 

@@ -118,7 +118,7 @@ class FolderFeed:
         with os.fdopen(descriptor, "rb") as file:
             while part := _read(file.fileno(), arriving):
                 arriving.write(part)
-        self._intake.take(arriving.end(), self._source.name)
+        self._intake.take(arriving.end(), self._source.name, called=self._source.name)
 
     def _put_away(self, path: Path, where: str, reason: str = "") -> None:
         """Move a file out of the way, under its own name as far as that is free there."""

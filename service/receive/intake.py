@@ -44,6 +44,8 @@ class Intake:
         self._ledger = ledger
         self._archive = archive
         self.refuse_free_mb = refuse_free_mb
+        self.ways: frozenset[str] = frozenset()
+        """Titles, and names of other ways in, that choose a workflow."""
         self._clock = clock
         self._free: tuple[float, float] = (-_FREE_FOR_SECONDS, 0.0)
         self._counts: Counter[str] = Counter()
@@ -92,11 +94,20 @@ class Intake:
         except OSError as error:
             raise Refused(f"spool cannot be written: {error.strerror}; free disk space", OUT_OF_RESOURCES) from error
 
-    def take(self, incoming: Incoming, source: str, peer: str = "", announced: tuple[str, str] | None = None) -> Kept:
+    def take(
+        self,
+        incoming: Incoming,
+        source: str,
+        peer: str = "",
+        announced: tuple[str, str] | None = None,
+        called: str = "",
+    ) -> Kept:
         """Keep an object that has come whole.
 
         Parameters
         ----------
+        called:
+            The title by which the sender called us, or the name of another way in: it may choose a workflow.
         announced:
             SOP class and instance UID of the message that carried it; the data set must say the same.
 
@@ -123,7 +134,8 @@ class Intake:
                     source[:64],
                     peer[:64],
                     found.modality,
-                )
+                ),
+                (called if called in self.ways else "") if self.ways else None,
             )
         except OSError as error:
             raise Refused(f"archive cannot be written: {error.strerror}; free disk space", OUT_OF_RESOURCES) from error

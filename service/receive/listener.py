@@ -76,7 +76,8 @@ class Reception:
         """Keep an object that has come whole."""
         announced = (request.sop_class_uid, request.sop_instance_uid)
         try:
-            self._intake.take(incoming, _calling(association), association.requestor.address, announced)
+            peer = association.requestor.address
+            self._intake.take(incoming, _calling(association), peer, announced, _called(association))
         except Refused as refusal:
             return self._refused(association, refusal)
         if self._log is not None:
@@ -283,7 +284,7 @@ class StorageProvider:
         settings = self._settings
         if settings.calling_ae_titles and calling not in settings.calling_ae_titles:
             return "calling_ae_title", (1, 1, 3)
-        if settings.require_called_ae_title and called != settings.ae_title.strip():
+        if settings.require_called_ae_title and called not in {settings.ae_title.strip(), *self._intake.ways}:
             return "called_ae_title", (1, 1, 7)
         if not self._intake.has_room():
             return "disk", (2, 3, 1)
@@ -347,6 +348,10 @@ def _configure_pynetdicom(spool: Path) -> None:
 
 def _calling(association: Association) -> str:
     return str(association.requestor.ae_title).strip()
+
+
+def _called(association: Association) -> str:
+    return str(association.requestor.primitive.called_ae_title).strip()
 
 
 def _echoed(_event: evt.Event) -> int:

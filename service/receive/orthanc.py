@@ -189,7 +189,7 @@ class OrthancFeed:
             incoming = self._download(number)
             if incoming is None:
                 return 0
-            kept = self._intake.take(incoming, self._source.name, self._source.url)
+            kept = self._intake.take(incoming, self._source.name, self._source.url, called=self._source.name)
         except Refused as refusal:
             self._intake.refused(refusal)
             if refusal.status == OUT_OF_RESOURCES:

@@ -11,7 +11,7 @@ import logging
 from enum import Enum
 
 from service import logs
-from service.config import Settle
+from service.config import Settle, Workflow, course
 from service.ledger import Ledger, OpenStudy
 
 _LOGGER = logging.getLogger(__name__)
@@ -33,19 +33,20 @@ def quiet_seconds(settings: Settle, sources: tuple[str, ...]) -> float:
     )
 
 
-def verdict(study: OpenStudy, settings: Settle, now: float) -> Verdict:
+def verdict(study: OpenStudy, settings: Settle, now: float, workflows: tuple[Workflow, ...] = ()) -> Verdict:
     """Whether a study has been quiet long enough."""
     silence = now - study.last_received_at
     if silence < -1:  # a second's adjustment is no jump
         return Verdict.RESTART
-    return Verdict.SETTLE if silence >= quiet_seconds(settings, study.sources) else Verdict.WAIT
+    wanted = course(workflows, study.called).quiet_seconds(quiet_seconds(settings, study.sources))
+    return Verdict.SETTLE if silence >= wanted else Verdict.WAIT
 
 
-def settle(ledger: Ledger, settings: Settle, now: float) -> tuple[int, ...]:
+def settle(ledger: Ledger, settings: Settle, now: float, workflows: tuple[Workflow, ...] = ()) -> tuple[int, ...]:
     """Queue a job for each study that has settled; the numbers of the jobs."""
     jobs = []
     for study in ledger.open_studies():
-        match verdict(study, settings, now):
+        match verdict(study, settings, now, workflows):
             case Verdict.SETTLE:
                 job = ledger.settle(study, now)
                 if job is not None:

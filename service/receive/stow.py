@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 from service import logs
 from service.config import Stow
+from service.config.workflows import STOW
 from service.errors import Misconfigured, Refused
 from service.receive.identity import DOES_NOT_MATCH, identity
 from service.receive.intake import Intake
@@ -200,7 +201,7 @@ class StowService:
             if found.study_instance_uid != study:
                 incoming.discard()
                 raise Refused("object is of another study than the request names", DOES_NOT_MATCH)
-        self._intake.take(incoming, sender, peer, announced)
+        self._intake.take(incoming, sender, peer, announced, STOW)
 
     def refused(self, refusal: Refused) -> None:
         """Log and count a refusal."""

@@ -8,6 +8,7 @@ from functools import partial
 
 from service.app import App, Orders
 from service.config import Settings
+from service.config.workflows import ways
 from service.logs import event, set_up
 from service.receive.archive import Archive
 from service.receive.association_log import AssociationLog
@@ -37,6 +38,7 @@ def run(app: App, orders: Orders) -> None:
     """Listen until stopped, then let open associations finish; other settings are adopted while it goes on."""
     settings = app.settings.listener
     intake = Intake(app.ledger, app.archive, settings.refuse_free_mb)
+    intake.ways = ways(app.settings.workflow)
     commitment = Commitment(app.ledger, app.data_folder, _titles(app.settings))
     log = AssociationLog(app.ledger)
     provider = StorageProvider(
@@ -59,6 +61,7 @@ def run(app: App, orders: Orders) -> None:
             set_up(fresh.logs.level, fresh.logs.file)
             provider.adopt(settings)
             commitment.titles = _titles(fresh)
+            intake.ways = ways(fresh.workflow)
             event(_LOG, logging.INFO, "settings taken over", role="listener")
         if time.monotonic() - told_at > WARN_S:
             told_at = time.monotonic()

@@ -19,6 +19,7 @@ from service.app import ROLES, App, secret_of
 from service.audit.following import Carrier
 from service.certificates import certificates
 from service.config import OrthancSource, Settings
+from service.config.workflows import ways
 from service.logs import event
 from service.patient.keys import Keys
 from service.patient.reading import identify
@@ -60,13 +61,18 @@ def run(app: App, stop: threading.Event) -> None:
     def every(seconds: float, name: str, step: Callable[[], object]) -> None:
         scheduler.add_job(guarded, "interval", seconds=seconds, args=(step, name), id=name)
 
-    every(settings.service.tick_seconds, "settle", lambda: settle(app.ledger, settings.settle, time.time()))
+    every(
+        settings.service.tick_seconds,
+        "settle",
+        lambda: settle(app.ledger, settings.settle, time.time(), settings.workflow),
+    )
     every(SWEEP_S, "sweep", lambda: sweep(app))
     keys = Keys(secret_of(app.data_folder))
     every(IDENTIFY_S, "identify", lambda: identify(app.ledger, app.data_folder, keys, app.ledger.unidentified()))
     every(CORRECT_S, "identity corrections", lambda: corrections(app.ledger, app.data_folder, keys, time.time()))
     guarded(lambda: identify(app.ledger, app.data_folder, keys, app.ledger.unidentified_anywhere()), "identify")
     intake = Intake(app.ledger, app.archive, settings.listener.refuse_free_mb)
+    intake.ways = ways(settings.workflow)
     beat = Beat(app, "timers", lambda: intake.counters)
     every(BEAT_S, "beat", beat.now)
     feeds = [_Polled(_feed(app, source, intake)) for source in settings.orthanc]
@@ -164,6 +170,12 @@ def _stow(app: App, intake: Intake) -> list[Route]:
     return StowService(settings.stow, intake, lambda: stow_credentials(settings.stow), limit).routes()
 
 
+def _drawn(capture: Path, width: int | None) -> bytes:
+    from service.report.png import picture  # noqa: PLC0415 - decoders that are loaded when somebody looks
+
+    return picture(capture, width)
+
+
 def _web(app: App, intake: Intake) -> WebServer:
     settings = app.settings
     pages = application(
@@ -179,6 +191,7 @@ def _web(app: App, intake: Intake) -> WebServer:
         keys=Keys(secret_of(app.data_folder)),
         told=told(app),
         audit=app.trail.spool,
+        picture=_drawn if settings.web.pictures else None,
     )
     server = WebServer(pages, place_of(settings.web), pages_tls(settings.web))
     server.start()

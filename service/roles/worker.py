@@ -8,6 +8,7 @@ import time
 from service.analyse.child import make_ready, warm_up
 from service.app import App, references_of, registry_of, secret_of
 from service.roles.common import LOOK_S, Beat, guarded, has_ended, owner
+from service.routing import check_workflows
 from service.steps import StudyWork
 from service.worker import Worker
 
@@ -17,7 +18,9 @@ def run(app: App, stop: threading.Event) -> None:
     settings = app.settings
     warm_up()
     guarded(lambda: app.ledger.take_back(lambda one: has_ended(one, app.machine), time.time()), "taking over")
-    work = StudyWork(settings, app.ledger, registry_of(settings), references_of(settings), secret_of(app.data_folder))
+    registry = registry_of(settings)
+    check_workflows(settings, registry)
+    work = StudyWork(settings, app.ledger, registry, references_of(settings), secret_of(app.data_folder))
     workers = [
         Worker(
             app.ledger,

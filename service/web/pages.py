@@ -20,13 +20,14 @@ from service.audit import Spool
 from service.certificates import Certificate
 from service.ledger import Ledger
 from service.patient.keys import Keys
-from service.web.guard import Access, Guard, visitor
+from service.web.guard import Access, Guard
 from service.web.health import readiness
 from service.web.login import Login
 from service.web.metrics import exposition
 from service.web.proof import ProofPages
 from service.web.sessions import Guesses, Sessions
-from service.web.visits import Looked, Told
+from service.web.study import Picture, StudyPages
+from service.web.visits import Told
 
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; form-action 'self'; base-uri 'none'; "
@@ -52,6 +53,7 @@ def application(
     told: Told = _untold,
     keys: Keys | None = None,
     audit: Spool | None = None,
+    picture: Picture | None = None,
 ) -> Starlette:
     """The web application: ``/``, ``/proof``, ``/why``, ``/study/UID``, ``/status.json``, ``/health``, ``/metrics``.
 
@@ -71,6 +73,8 @@ def application(
         For ``/why``, which finds studies by accession number; without them there is no such page.
     audit:
         Where audit messages wait, to be counted.
+    picture:
+        Turns a capture into a picture for a study's page.
     """
     sessions = Sessions(clock, access.session_seconds)
     templates = Environment(loader=PackageLoader("service.web"), autoescape=True)
@@ -78,7 +82,9 @@ def application(
 
     def page(name: str, request: Request, **values: object) -> Response:
         session = request.scope.get("state", {}).get("session")
-        body = templates.get_template(name).render(now=clock(), session=session, **values)
+        body = templates.get_template(name).render(
+            now=clock(), session=session, path=request.url.path, asks=keys is not None, **values
+        )
         return HTMLResponse(body, headers={"Content-Security-Policy": _POLICY, "Cache-Control": "no-store"})
 
     def overview(request: Request) -> Response:
@@ -90,18 +96,7 @@ def application(
             checks=checks,
             jobs=ledger.jobs(limit=50),
             certificates=watched(),
-        )
-
-    def study(request: Request) -> Response:
-        uid = request.path_params["uid"]
-        instances = ledger.instances(uid)
-        if not instances:
-            return PlainTextResponse("no object of this study has been received", status_code=404)
-        verdicts = {one.sop_instance_uid: ledger.verdicts(one.sop_instance_uid) for one in instances}
-        jobs = ledger.jobs(study_instance_uid=uid)
-        told(Looked(visitor(request), uid))
-        return page(
-            "study.html", request, uid=uid, instances=instances, verdicts=verdicts, jobs=jobs, events=ledger.events(uid)
+            circuits=[one for one in ledger.status().circuits if one.paused or one.retry_at > clock()],
         )
 
     def ready(_request: Request) -> Response:
@@ -118,7 +113,7 @@ def application(
             *(login.routes() if access.users is not None else ()),
             Route("/", overview),
             *ProofPages(ledger, keys, page, told).routes(),
-            Route("/study/{uid}", study),
+            *StudyPages(ledger, data_folder, page, told, picture).routes(),
             Route("/status.json", lambda _request: Response(status_json(ledger), media_type="application/json")),
             Route("/health/live", lambda _request: JSONResponse({"live": True})),
             Route("/health/ready", ready),

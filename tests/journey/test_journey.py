@@ -12,6 +12,7 @@ from reference_store.collecting import Collection
 from service.analyse.registry import registry
 from service.app import references_of
 from service.config import validated
+from service.config.workflows import ways
 from service.deliver.sender import senders
 from service.demo.exam import exam_shots
 from service.demo.exam_files import derived_uid, shot_dataset
@@ -62,6 +63,7 @@ class House:
         self.ledger = open_ledger(data)
         archive = Archive(data)
         intake = Intake(self.ledger, archive, clock=lambda: self.now)
+        intake.ways = ways(self.settings.workflow)
         self.listener = StorageProvider(self.settings.listener, intake, archive.spool)
         work = StudyWork(
             self.settings, self.ledger, registry(outside=()), references_of(self.settings), b"a secret of the site"
@@ -70,13 +72,13 @@ class House:
             self.ledger, work, "worker", threading.Event(), lease_s=600, tick_s=0.1, clock=lambda: self.now
         )
 
-    def receive(self, *files):
-        statuses = send(files, "127.0.0.1", self.listener.port, "NMUS")
+    def receive(self, *files, called="NMUS"):
+        statuses = send(files, "127.0.0.1", self.listener.port, called)
         assert set(statuses.values()) == {0}
 
     def settle(self):
         self.now += 61
-        return settle(self.ledger, self.settings.settle, self.now)
+        return settle(self.ledger, self.settings.settle, self.now, self.settings.workflow)
 
     def deliver(self):
         sent = 0
@@ -181,6 +183,38 @@ def test_a_destination_gets_only_the_objects_it_asked_for(tmp_path, exam):
         kinds = {dcmread(path).Modality: dcmread(path).SOPClassUID[-2:] for path in all_of_it.files()}
         assert kinds["SR"] == "34"
         assert set(kinds) > {"SR"}
+
+
+def test_the_called_title_chooses_analyses_and_destinations_and_another_one_widens_them(tmp_path, exam):
+    with StandInPacs(tmp_path / "a") as clinic, StandInPacs(tmp_path / "b") as research:
+        house = House(
+            tmp_path,
+            clinic.port,
+            destination=[
+                {"name": "clinic", "ae_title": "A", "host": "127.0.0.1", "port": clinic.port},
+                {"name": "research", "ae_title": "B", "host": "127.0.0.1", "port": research.port, "objects": ["sr"]},
+            ],
+            workflow=[
+                {"name": "nerves", "called": ["NERVES"], "plugins": ["nerve_area"], "destinations": ["research"]},
+                {"name": "muscles", "called": ["MUSCLES"], "plugins": ["echogenicity"], "destinations": ["clinic"]},
+            ],
+        )
+        files = sorted(exam.glob("*.dcm"))
+        house.receive(*files, called="NERVES")
+        house.settle()
+        house.worker.step()
+        house.deliver()
+        assert clinic.files() == []
+        (report,) = returned(research.files())
+        assert report.values == (), "a nerve's analysis measures nothing in a muscle"
+        house.receive(files[0], called="MUSCLES")
+        house.settle()
+        assert house.worker.step(), "the same image to another title: its study is analysed for that one too"
+        house.deliver()
+        house.close()
+        assert {"SR", "OT"} >= {dcmread(path).Modality for path in clinic.files()} > {"SR"}
+        reports = sorted((dcmread(path) for path in research.files()), key=lambda one: one.InstanceNumber)
+        assert reports[1].PredecessorDocumentsSequence, "amended, not doubled"
 
 
 def test_a_missing_structure_is_a_stated_reason_and_no_number(house, pacs, exam, tmp_path):

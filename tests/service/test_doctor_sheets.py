@@ -45,6 +45,34 @@ def test_each_partner_is_told_what_concerns_it() -> None:
     assert all(line.endswith("|") for line in lines)
 
 
+def test_the_conformance_statement_names_what_these_settings_ask_and_answer_besides() -> None:
+    plain = sheets.conformance(settings(), {})
+    assert "| SCU besides | Storage Commitment Push Model |" in plain and "| DICOMweb | none |" in plain
+    archive = {"name": "arch", "ae_title": "ARCH", "host": "x", "port": 1, "worklist": True, "fetch": True}
+    web = {"name": "web", "dicomweb": "https://x/dicom-web", "confirm": "qido"}
+    flow = {"name": "trial", "called": ["TRIAL"], "destinations": []}
+    site = config.validated(
+        {
+            "archive": [archive],
+            "destination": [web],
+            "priors": {"ask": ["arch"]},
+            "workflow": [flow],
+            "stow": {"enabled": True},
+        }
+    )
+    text = sheets.conformance(site, {})
+    for told in (
+        "C-GET, for earlier reports",
+        "C-MOVE, for what is lacking",
+        "Modality Worklist C-FIND",
+        "trial: called TRIAL",
+        "origin server of STOW-RS, user agent of STOW-RS, user agent of QIDO-RS",
+    ):
+        assert told in text, told
+    assert "Commitment" not in text.split("SCP besides")[0]
+    assert "| AE title for trial | TRIAL |" in sheets.scanner(site)
+
+
 def test_what_a_destination_is_sent_follows_its_settings() -> None:
     site = settings()
     assert set(peers.wanted(site.destination[0], site)) == {"1.2.840.10008.5.1.4.1.1.88.33", *peers.CAPTURES}

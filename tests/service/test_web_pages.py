@@ -79,7 +79,7 @@ def test_pages_show_and_escape(ask, ledger):
     assert overview.status_code == 200
     assert "objects received" in overview.text
     study = ask("/study/1.2.3")
-    assert "waits for its study to settle" in study.text
+    assert "its study is still settling" in study.text
     assert "&lt;b&gt;SCANNER" in study.text
     assert "<b>SCANNER" not in study.text
     assert "default-src 'none'" in study.headers["content-security-policy"]

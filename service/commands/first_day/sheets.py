@@ -121,6 +121,7 @@ def scanner(settings: Settings) -> str:
         ("when to send", f"during or after the exam; {settings.settle.quiet_seconds:g} s of silence end a study"),
         ("send", "original images with region calibration, not screen captures; presets locked"),
         ("storage commitment", "to the same title and port, if it asks; name it in [[scanner]]"),
+        *((f"AE title for {one.name}", " or ".join(one.called)) for one in settings.workflow),
     ]
     return f"# Scanner\n\n{_markdown(rows)}\n"
 
@@ -181,6 +182,8 @@ def conformance(settings: Settings, accepted: Mapping[str, Accepted]) -> str:
         ("transfer syntaxes", f"{len(TRANSFER_SYNTAXES)}, kept as sent"),
         ("SCU of", ", ".join(sorted({named(one) for t in settings.destination for one in wanted(t, settings)}))
                    or "nothing: no destination is set"),
+        ("workflows", "; ".join(f"{one.name}: called {', '.join(one.called)}" for one in settings.workflow) or "none"),
+        *_services(settings),
     ]  # fmt: skip
     parts = [f"# DICOM conformance of this installation\n\n{_markdown(rows)}"]
     for place, classes in accepted.items():
@@ -188,6 +191,32 @@ def conformance(settings: Settings, accepted: Mapping[str, Accepted]) -> str:
         lines += [(named(one), one, _listed(syntaxes)) for one, syntaxes in classes.items()]
         parts.append(f"## Negotiated with {place}\n\n{_markdown(lines)}")
     return "\n\n".join(parts) + "\n"
+
+
+def _services(settings: Settings) -> list[tuple[str, str]]:
+    """What is asked of others and answered besides storage, by these settings."""
+    confirmed = {one.confirm for one in settings.destination if one.orthanc is None}
+    archives = settings.archive
+    asked = {one.name for one in (*archives, *settings.destination) if one.ae_title} & set(settings.priors.ask)
+    finds = bool(asked) or "find" in confirmed or any(one.identity or one.reconcile for one in archives)
+    retrieve = {"get": "C-GET", "move": "C-MOVE"}[settings.priors.retrieve]
+    scu = [
+        ("Storage Commitment Push Model", "commitment" in confirmed),
+        ("Study Root Query/Retrieve C-FIND", finds),
+        (f"Study Root Query/Retrieve {retrieve}, for earlier reports", bool(asked)),
+        ("Study Root Query/Retrieve C-MOVE, for what is lacking", any(one.fetch for one in archives)),
+        ("Modality Worklist C-FIND", any(one.worklist for one in archives)),
+    ]
+    web = [
+        ("origin server of STOW-RS", settings.stow.enabled),
+        ("user agent of STOW-RS", any(one.dicomweb for one in settings.destination)),
+        ("user agent of QIDO-RS", "qido" in confirmed),
+    ]
+    return [
+        ("SCU besides", ", ".join(name for name, on in scu if on) or "none"),
+        ("SCP besides", "Storage Commitment Push Model" if settings.listener.enabled else "none"),
+        ("DICOMweb", ", ".join(name for name, on in web if on) or "none"),
+    ]
 
 
 def _private(settings: Settings) -> str:
