@@ -197,7 +197,8 @@ def _services(settings: Settings) -> list[tuple[str, str]]:
     """What is asked of others and answered besides storage, by these settings."""
     confirmed = {one.confirm for one in settings.destination if one.orthanc is None}
     archives = settings.archive
-    asked = {one.name for one in (*archives, *settings.destination) if one.ae_title} & set(settings.priors.ask)
+    by_dicom = {one.name for one in archives} | {one.name for one in settings.destination if one.ae_title}
+    asked = by_dicom & set(settings.priors.ask)
     finds = bool(asked) or "find" in confirmed or any(one.identity or one.reconcile for one in archives)
     retrieve = {"get": "C-GET", "move": "C-MOVE"}[settings.priors.retrieve]
     scu = [
