@@ -1,8 +1,8 @@
 """How often an answer with this evidence was right, in blocks of pictures that its network never saw.
 
-The score is the product of what the evidence says independently: the mass of either line, its presence, the
-agreement of the area map, and the agreement of the views. A logistic curve of the score's logarithm, fitted to
-the cross-validated pictures (Platt 1999), turns it into the share that was right.
+The score is the product of what the evidence says independently: the mass of either line, its presence, the agreement
+of the area map, the agreement of the views, and that no line changes over to another one on its way. A logistic curve
+of the score's logarithm, fitted to the cross-validated pictures (Platt 1999), turns it into the share that was right.
 """
 
 from __future__ import annotations
@@ -13,13 +13,17 @@ from plugins.echogenicity.region.decoding import Evidence
 
 SPREAD_SCALE = 6.0
 """Rows of mean disagreement between the views that lower the score by a factor e."""
+GENTLE = 5.0
+"""Rows of sudden departure from a simple curve that a fascia may show (the drawn deep ones: at most 5.2); each further
+row lowers the score by a factor e. It can only lower it: a line is not more likely right for being straight."""
 FLOOR = 1e-4
 
 
 def score(evidence: Evidence) -> float:
     """Logarithm of the product; 0 is perfect, always at most 0."""
     parts = (*evidence.mass, *evidence.presence, evidence.agreement)
-    return sum(math.log(max(part, FLOOR)) for part in parts) - evidence.spread / SPREAD_SCALE
+    doubt = evidence.spread / SPREAD_SCALE + max(0.0, evidence.kink - GENTLE)
+    return sum(math.log(max(part, FLOOR)) for part in parts) - doubt
 
 
 def confidence(evidence: Evidence, coefficients: tuple[float, ...]) -> float:

@@ -1,7 +1,8 @@
 """From the network's maps to two lines, the alternatives, and the evidence for either.
 
 Each line is the best path through the columns' log-probabilities (dynamic programming, at most one row a column),
-then the expected row near that path, which is finer than a row.
+then the expected row near that path, which is finer than a row. A path that changes over from one line to another is
+sought again near the simple curve that the map speaks for most.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from plugins.echogenicity.region.curves import kink, likeliest_curve
 from plugins.echogenicity.region.geometry import COLUMNS, ROWS, Layer, Rows
 from plugins.echogenicity.region.network import Maps
 
@@ -27,8 +29,12 @@ USUAL_FASCIA = (2.5, 3.3)
 """Rows from the superficial and the deep fascia's centre to the muscle, as readers usually drew them."""
 EDGE_SHARE = 0.3
 """Share that the area map's own edge has against the usual one."""
+SMOOTH = 2.5
+"""Columns (standard deviation) over which a line is smoothed."""
 FAR = 40
 """Rows from which two paths are simply different."""
+STEADY = 6.0
+"""Rows of sudden departure from a simple curve from which a path is sought again; see ``curves``."""
 WIDEST_FASCIA = 9.0
 """Rows from a fascia's centre to the muscle, at most."""
 
@@ -57,6 +63,8 @@ class Evidence:
     """Overlap (intersection over union) of the area map with the space between the lines."""
     spread: float
     """Mean distance in rows between the views' own paths and the common one."""
+    kink: float = 0.0
+    """Largest sudden departure of either line from a simple curve, in rows; see ``curves``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,7 @@ def readings(logits: Maps, fascia_scale: float = 1.0) -> tuple[Reading, ...]:
     common = np.log(np.exp(lines).mean(axis=0) + 1e-9)
     maps = _Maps(common, likely[:2], likely[2])
     uppers = best_paths(np.concatenate((common[:1], lines[:, 0])))
+    uppers[0] = _steadied(common[0], uppers[0])
     found = []
     for superficial, deep, own_lower in _pairs(common[1], lines[:, 1], common[0], uppers):
         apart = np.abs(uppers[1:] - superficial).clip(max=FAR).mean(), np.abs(own_lower - deep).clip(max=FAR).mean()
@@ -112,10 +121,20 @@ def _pairs(lower: Stack, own: Stack, upper: Stack, uppers: Path) -> list[tuple[P
     """
     barred = _below(np.concatenate((lower[np.newaxis], own)), uppers)
     paths = best_paths(np.concatenate((barred, _without(upper, uppers[0])[np.newaxis])))
-    best, own_lower, other_upper = paths[0], paths[1:-1], paths[-1]
+    best, own_lower, other_upper = _steadied(barred[0], paths[0]), paths[1:-1], paths[-1]
     under_other = _below(lower[np.newaxis], other_upper[np.newaxis])
     others = best_paths(np.concatenate((_without(barred[0], best)[np.newaxis], under_other)))
     return [(uppers[0], best, own_lower), (uppers[0], others[0], own_lower), (other_upper, others[1], own_lower)]
+
+
+def _steadied(scores: Stack, path: Path) -> Path:
+    """The path, or where it changes over from one line to another the best one near the likeliest simple curve."""
+    if kink(smooth(np.asarray(path, np.float64) + 0.5, SMOOTH)) <= STEADY:
+        return path
+    away = np.abs(np.arange(ROWS)[:, np.newaxis] + 0.5 - likeliest_curve(scores))
+    near = np.where(away <= NEAR, scores, -30.0)
+    found: Path = best_paths(np.asarray(near, np.float32)[np.newaxis])[0]
+    return found
 
 
 def _below(scores: Stack, upper: Path) -> Stack:
@@ -146,6 +165,7 @@ def _reading(maps: _Maps, paths: tuple[Path, Path], spread: float, fascia_scale:
         presence=(_along(presence[0], superficial), _along(presence[1], deep)),
         agreement=float((muscle & between).sum() / max((muscle | between).sum(), 1)),
         spread=spread,
+        kink=max(kink(top), kink(bottom)),
     )
     return Reading(layer, evidence)
 
@@ -158,7 +178,7 @@ def _expected(probability: Stack, path: Path) -> tuple[Rows, float]:
     # where the map says nothing the path itself speaks
     weight = near + 1e-6 * (rows == path[np.newaxis])
     expected = ((rows + 0.5) * weight).sum(axis=0) / weight.sum(axis=0)
-    return smooth(expected, 2.5), float(mass.mean())
+    return smooth(expected, SMOOTH), float(mass.mean())
 
 
 def _along(presence: Stack, path: Path) -> float:

@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from plugins.echogenicity.region.confidence import confidence
+from plugins.echogenicity.region.contact import in_sight
 from plugins.echogenicity.region.decoding import Reading, readings
 from plugins.echogenicity.region.field import SMALLEST_SIDE, field_mask, field_of_view
 from plugins.echogenicity.region.geometry import ROWS, Layer, line_points, outline_of
-from plugins.echogenicity.region.layers import columns_seen, working_image
+from plugins.echogenicity.region.layers import working_image
 from plugins.echogenicity.region.located import NEEDS_A_REGION, Located
 from plugins.echogenicity.region.network import card, maps_of, unmarked_field, views_of
 from plugins.echogenicity.region.priors import JUDGED, SEVERAL, UNDER_ANOTHER_MUSCLE, thickness_of
@@ -46,18 +47,18 @@ def locate(  # noqa: PLR0917 - the call every stage makes; each part is named by
     mask = field_mask(grey, coloured, box)
     if min(mask.shape) < SMALLEST_SIDE:
         return _nothing("the field of view is too small")
+    field = unmarked_field(grey, coloured, box)
     if view is View.TRANSVERSE:
         layers = suggestions(working_image(grey, box))[:SHOWN]
         return _shown(
-            [_seen(layer, mask) for layer in layers],
+            [in_sight(layer, mask, field) for layer in layers],
             (0.0,) * len(layers),
             box,
             "no automatic outline of a transverse view has been validated",
             "layers",
         )
-    field = unmarked_field(grey, coloured, box)
     found = readings(maps_of(views_of(grey, coloured, box)), _fascia_scale(spacing, box))
-    found = tuple(replace(reading, layer=_seen(traced(reading.layer, field), mask)) for reading in found)
+    found = tuple(replace(reading, layer=in_sight(traced(reading.layer, field), mask, field)) for reading in found)
     shares = _shares(found)
     rows = found[0].layer.thickness * (box.row1 - box.row0) / ROWS
     against = _against(shares[0], view, structure, spacing, rows)
@@ -127,13 +128,6 @@ def _shown(layers: Sequence[Layer], shares: Sequence[float], box: Box, against: 
 
 def _nothing(against: str) -> Located:
     return _shown([], (), Box(0, 0, 1, 1), against, "field of view")
-
-
-def _seen(layer: Layer, mask: Mask) -> Layer:
-    """The layer in the columns where both its lines lie inside the field."""
-    first, stop = columns_seen(mask, layer.superficial, layer.deep)
-    first, stop = max(first, layer.first), min(stop, layer.stop)
-    return replace(layer, first=first, stop=stop) if stop - first >= 2 else layer
 
 
 def _method() -> str:

@@ -34,7 +34,7 @@ in 64 a line within the skin. Found among the pictures that the network trained 
 
 def evidence_of(row: Row) -> Evidence:
     one = row["evidence"]
-    return Evidence(tuple(one["mass"]), tuple(one["presence"]), one["agreement"], one["spread"])
+    return Evidence(tuple(one["mass"]), tuple(one["presence"]), one["agreement"], one["spread"], one["kink"])
 
 
 def logistic(scores: Floats, right: npt.NDArray[np.bool_]) -> tuple[float, float]:

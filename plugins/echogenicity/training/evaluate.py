@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from plugins.echogenicity.region.contact import in_sight
 from plugins.echogenicity.region.decoding import Reading, readings
-from plugins.echogenicity.region.field import field_of_view
+from plugins.echogenicity.region.field import field_mask, field_of_view
 from plugins.echogenicity.region.geometry import COLUMNS, ROWS, Rows, outline_of
 from plugins.echogenicity.region.network import maps_of, unmarked_field, views_of
 from plugins.echogenicity.region.tracing import traced
@@ -36,9 +37,9 @@ def read(grey: npt.NDArray[np.uint8], onnx: Path) -> tuple[Box, tuple[Reading, .
     """Field and readings, as ``locate`` makes them."""
     unmarked = np.zeros(grey.shape, bool)
     box = field_of_view(grey, unmarked, None)
-    field = unmarked_field(grey, unmarked, box)
+    field, mask = unmarked_field(grey, unmarked, box), field_mask(grey, unmarked, box)
     found = readings(maps_of(views_of(grey, unmarked, box), onnx))
-    return box, tuple(replace(reading, layer=traced(reading.layer, field)) for reading in found)
+    return box, tuple(replace(reading, layer=in_sight(traced(reading.layer, field), mask, field)) for reading in found)
 
 
 def in_picture(rows: Rows, box: Box, width: int) -> Rows:
