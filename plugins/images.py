@@ -136,6 +136,8 @@ class RegionShape(StrEnum):
     CALIPER = "caliper"
     """Two points: a distance that someone measured."""
     POINT = "point"
+    STATEMENT = "statement"
+    """No place at all: a report's measurement of this image, without the coordinates that it was taken at."""
 
 
 class RegionOrigin(StrEnum):

@@ -12,40 +12,57 @@ from plugins.nerve_area import along
 from plugins.nerve_area.exam import Area, Exam
 from plugins.nerve_area.pages import CONVENTION
 
-PANELS = 6
-"""Most panels on a page."""
+PANELS = 4
+"""Most panels on a page: two pairs."""
+WIDTH = 1.5
+"""Width of such a panel's crop over its height."""
+ROWS = 14
+"""Most sites on a map: each takes up to two lines of text."""
 ROOM_MM = 3.0
 
 
 def pages(exam: Exam) -> tuple[Page, ...]:
     """The map of each limb, then the pairs of sides."""
-    maps = (_map("Nerve map: arm and neck", exam, (*along.ARM, *along.NECK)), _map("Nerve map: leg", exam, along.LEG))
-    return (*(page for page in maps if page is not None), *_pairs(exam))
+    arm = _maps("Nerve map: arm and neck", exam, (*along.ARM, *along.NECK))
+    return (*arm, *_maps("Nerve map: leg", exam, along.LEG), *_pairs(exam))
 
 
-def _map(title: str, exam: Exam, order: Sequence[str]) -> Page | None:
-    """Every site a row from distal to proximal, its area in per cent of its upper limit, a colour a side."""
-    areas = [area for area in exam.areas if area.site in order]
-    rows = sorted({(a.structure, order.index(a.site or "")) for a in areas}, key=lambda row: (row[0], row[1]))
-    if not rows:
-        return None
-    names = {(a.structure, order.index(a.site or "")): a.unsided for a in areas}
-    series = [Series("limit", (100.0, 100.0), (-0.5, len(rows) - 0.5), label="upper limit")]
-    for side in exam.sides:
-        mine = [a for a in areas if a.side is side and a.limit]
+def _maps(title: str, exam: Exam, order: Sequence[str]) -> list[Page]:
+    """Every site of a limb a row, nerve by nerve from distal to proximal; so many rows a page as can be read."""
+    places: dict[str, list[Area]] = {}
+    areas = (area for area in exam.areas if area.site in order)
+    for area in sorted(areas, key=lambda area: (area.structure, order.index(area.site or ""), area.side != "right")):
+        places.setdefault(area.unsided, []).append(area)
+    names = list(places)
+    groups = [names[first : first + ROWS] for first in range(0, len(names), ROWS)]
+    return [_map(title, {name: places[name] for name in group}) for group in groups]
+
+
+def _map(title: str, places: dict[str, list[Area]]) -> Page:
+    """Areas in per cent of their upper limits, a colour a side; beside them the figures and sources."""
+    rows = [(index, area) for index, name in enumerate(places) for area in places[name]]
+    series = [Series("limit", (100.0, 100.0), (-0.5, len(places) - 0.5), label="upper limit")]
+    for side in Side:
+        mine = [(100 * area.mm2 / area.limit, float(index)) for index, area in rows if area.side is side and area.limit]
         if mine:
-            x = tuple(100 * a.mm2 / (a.limit or 1.0) for a in mine)
-            y = tuple(float(rows.index((a.structure, order.index(a.site or "")))) for a in mine)
-            series.append(Series("points", x, y, label=str(side)))
-    chart = Chart(title, "area, % of the upper limit", "", tuple(series), tuple(names[row] for row in rows))
-    return Page(title, (Panel(chart=chart), Panel("areas", text=tuple(_line(area) for area in areas))), (CONVENTION,))
+            series.append(Series("points", tuple(x for x, _ in mine), tuple(y for _, y in mine), label=str(side)))
+    labels = (name if any(area.limit for area in of) else f"{name} (no limit)" for name, of in places.items())
+    chart = Chart("Area against its limit", "area, % of the upper limit", "", tuple(series), tuple(labels))
+    sources = dict.fromkeys(a.comparison.source for _, a in rows if a.comparison is not None and a.limit is not None)
+    text = (*(_row(name, of) for name, of in places.items()), "", *(f"Limits: {source}." for source in sources))
+    return Page(title, (Panel(chart=chart), Panel("Areas in mm²", text=text)), (CONVENTION,))
 
 
-def _line(area: Area) -> str:
-    if area.comparison is None or area.limit is None:
-        return f"{area.place}: {area.mm2:.1f} mm², not compared"
-    word = "above" if area.enlarged else "within"
-    return f"{area.place}: {area.mm2:.1f} mm², {word} {area.limit:.1f} ({area.comparison.source})"
+def _row(name: str, areas: Sequence[Area]) -> str:
+    """One site: the area of each side, which of them exceed their limit, and that limit."""
+    sides = ", ".join(_side(area) for area in areas)
+    limits = dict.fromkeys(f"{area.limit:.1f}" for area in areas if area.limit is not None)
+    return f"{name}: {sides}; " + (f"limit {' or '.join(limits)}" if limits else "not compared")
+
+
+def _side(area: Area) -> str:
+    side = "" if area.side is Side.UNKNOWN else f"{area.side} "
+    return f"{side}{area.mm2:.1f}{' (above)' if area.enlarged else ''}"
 
 
 def _pairs(exam: Exam) -> list[Page]:
@@ -55,10 +72,12 @@ def _pairs(exam: Exam) -> list[Page]:
         left = next(iter(exam.find((right.structure,), (right.site,), Side.LEFT)), None) if right.site else None
         if right.side is not Side.RIGHT or left is None or right.spacing is None or left.spacing is None:
             continue
-        half = max(_half_mm(right, right.spacing), _half_mm(left, left.spacing)) + ROOM_MM
+        wanted = max(_half_mm(right, right.spacing), _half_mm(left, left.spacing)) + ROOM_MM
+        # no more than the lower picture holds: one scale on both sides counts for more than room
+        half = min(wanted, right.shape[0] * right.spacing.row_mm / 2, left.shape[0] * left.spacing.row_mm / 2)
         panels.extend((_panel(right, right.spacing, half), _panel(left, left.spacing, half)))
     groups = [panels[first : first + PANELS] for first in range(0, len(panels), PANELS)]
-    return [Page("Nerve area: right and left", tuple(group), (CONVENTION,)) for group in groups]
+    return [Page("Nerve area: right and left", tuple(group), (CONVENTION,), 2) for group in groups]
 
 
 def _half_mm(area: Area, spacing: Spacing) -> float:
@@ -68,16 +87,21 @@ def _half_mm(area: Area, spacing: Spacing) -> float:
 
 
 def _panel(area: Area, spacing: Spacing, half_mm: float) -> Panel:
-    """The outline in a square of a given half side around its middle, as far as the picture reaches."""
+    """The outline in a crop of a given half height around its middle, moved inwards where the picture ends."""
     points = np.asarray(area.outline, float)
     column, row = (points.min(axis=0) + points.max(axis=0)) / 2
-    reach_column, reach_row = half_mm / spacing.column_mm, half_mm / spacing.row_mm
     rows, columns = area.shape
-    box = Box(
-        max(0, int(column - reach_column)),
-        max(0, int(row - reach_row)),
-        min(columns, int(np.ceil(column + reach_column))),
-        min(rows, int(np.ceil(row + reach_row))),
-    )
-    limit = f"upper limit {area.limit:.1f} mm²" if area.limit is not None else "not compared"
+    left, right = _inside(column, WIDTH * half_mm / spacing.column_mm, columns)
+    top, bottom = _inside(row, half_mm / spacing.row_mm, rows)
+    limit = "not compared"
+    if area.limit is not None:
+        limit = f"upper limit {area.limit:.1f} mm²: {'above' if area.enlarged else 'within'}"
+    box = Box(left, top, right, bottom)
     return Panel(f"{area.place}: {area.mm2:.1f} mm²", area.image, box, (Line(area.outline),), text=(limit,))
+
+
+def _inside(middle: float, half: float, size: int) -> tuple[int, int]:
+    """A span of two halves that lies inside the picture, so that both sides keep one scale; all of it if it is less."""
+    length = min(size, int(np.ceil(2 * half)))
+    start = min(max(0, int(middle - half)), size - length)
+    return start, start + length

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from plugins.contract import Acquisition, Clip, Declined, NotAssessable, Outcome, References, View
+from plugins.contract import Acquisition, Clip, Declined, NotAssessable, Outcome, References, Region, View
 from plugins.nerve_area import gates
 from plugins.nerve_area.average import averaged
 from plugins.nerve_area.image import Limits, NerveImage, measure
 from plugins.nerve_area.lengthwise import along_the_nerve
-from plugins.nerve_area.seeds import seed_of
+from plugins.nerve_area.seeds import seed_of, stated
 from plugins.nerve_area.suggestion import suggested
 from plugins.nerve_area.sweep import profile
 
@@ -68,4 +68,13 @@ class NerveArea:
         if seed is not None:
             return measure(clip, seed, acquisition, limits)
         needed = self.min_confidence_without_seed if self.area_without_seed else None
-        return suggested(clip, acquisition, limits, needed)
+        return _with_statements(suggested(clip, acquisition, limits, needed), stated(clip, acquisition.structure))
+
+
+def _with_statements(result: NerveImage | NotAssessable, statements: Sequence[Region]) -> NerveImage | NotAssessable:
+    """A reason that quotes what reports state of the image: named as theirs, since nothing here can be measured."""
+    if isinstance(result, NerveImage) or not statements:
+        return result
+    areas = ", ".join(dict.fromkeys(f"{region.area_mm2:.1f} mm²" for region in statements))
+    said = f"; a report of another product states {areas} for it, without a place to measure"
+    return replace(result, text=result.text + said)

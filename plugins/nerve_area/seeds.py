@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -39,6 +39,8 @@ class Seed:
     frame: int
     regions: tuple[Region, ...]
     """The drawings it rests on, in their given order."""
+    statements: tuple[Region, ...] = ()
+    """Measurements of this image that a report states without a place."""
 
     @property
     def origin(self) -> str:
@@ -59,9 +61,16 @@ class Seed:
 
     @property
     def stated_area_mm2(self) -> float | None:
-        """The area that the drawing's own source states; the sum when several parts were drawn."""
+        """The area that the drawing's own source states; the sum when several parts were drawn.
+
+        Without one, what a report states of the image: when it states one area, and one thing alone was drawn.
+        """
         areas = [region.area_mm2 for region in self.regions if region.area_mm2 is not None]
-        return sum(areas) if areas and len(areas) == len(self.regions) else None
+        if areas:
+            return sum(areas) if len(areas) == len(self.regions) else None
+        said = {region.area_mm2 for region in self.statements}
+        in_parts = self.kind in _ENCLOSING.values() and len(self.regions) > 1
+        return said.pop() if len(said) == 1 and not in_parts else None
 
     def outlines(self, shape: tuple[int, int]) -> tuple[Outline, ...]:
         """Closed outlines of what encloses an area.
@@ -107,13 +116,31 @@ _ENCLOSING = {
 }
 
 
+def stated(clip: Clip, structure: str | None) -> tuple[Region, ...]:
+    """Areas that reports state of this image without a place, those that name another structure left alone."""
+    return tuple(
+        region
+        for region in clip.drawn
+        if region.shape is RegionShape.STATEMENT and region.structure in (None, structure) and region.area_mm2
+    )
+
+
 def seed_of(clip: Clip, structure: str | None) -> Seed | None:
+    """The mark to start from, with what reports state of its frame beside it; ``None`` when nothing was drawn."""
+    seed = _drawn(clip, structure)
+    if seed is None:
+        return None
+    return replace(seed, statements=tuple(r for r in stated(clip, structure) if r.frame == seed.frame))
+
+
+def _drawn(clip: Clip, structure: str | None) -> Seed | None:
     """The drawing that says most about where this nerve is; ``None`` when nothing was drawn for it.
 
     Drawings that name another structure are left alone; among the others those that name this one come first. Two
     separate outlines or ellipses on one frame are kept together: a nerve in two parts.
     """
-    fitting = [region for region in clip.drawn if region.structure in (None, structure)]
+    marks = (region for region in clip.drawn if region.shape is not RegionShape.STATEMENT)
+    fitting = [region for region in marks if region.structure in (None, structure)]
     named = [region for region in fitting if region.structure is not None] or fitting
     for shape, kind in _ENCLOSING.items():
         chosen = [region for region in named if region.shape is shape]

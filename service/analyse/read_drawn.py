@@ -138,10 +138,30 @@ def _of_content(node: Dataset, context: _Context, depth: int) -> Iterator[Drawin
     for item in children:
         if item.get("ValueType") == "SCOORD":
             yield from _of_coordinates(item, context)
-        yield from _of_content(item, context, depth + 1)
+        if item.get("ValueType") == "NUM":
+            yield from _of_number(item, context, depth)
+        else:
+            yield from _of_content(item, context, depth + 1)
+
+
+def _of_number(item: Dataset, context: _Context, depth: int) -> Iterator[Drawing]:
+    """What one measurement was inferred from: its own coordinates carry its own area, whatever stands beside it.
+
+    Vendors name an area in many ways; a number in mm² or cm² is one. One that names an image and no coordinates on it
+    is that image's, as a statement.
+    """
+    area, meaning = _area(item), _meaning(item)
+    if area is not None:
+        context = replace(context, area_mm2=area, structure=context.structure or _named(meaning))
+        context = replace(context, label=context.label or meaning)
+        for child in item.get("ContentSequence") or ():
+            for reference in child.get("ReferencedSOPSequence") or () if child.get("ValueType") == "IMAGE" else ():
+                yield from _placed((RegionShape.STATEMENT, ()), reference, context)
+    yield from _of_content(item, context, depth + 1)
 
 
 def _with(context: _Context, children: Sequence[Dataset]) -> _Context:
+    areas = set()
     for item in children:
         if _concept(item) == _TRACKING and item.get("TextValue"):
             label = str(item.TextValue)
@@ -150,12 +170,26 @@ def _with(context: _Context, children: Sequence[Dataset]) -> _Context:
             scheme, value = _concept(item, "ConceptCodeSequence")
             known = anatomy.by_code(Code(value[:16], scheme[:16], "site")) if value and scheme else None
             context = replace(context, structure=known[0].key if known else context.structure)
-        if _concept(item) in _AREA and item.get("MeasuredValueSequence"):
-            measured = item.MeasuredValueSequence[0]
-            factor = _TO_MM2.get(_concept(measured, "MeasurementUnitsCodeSequence")[1])
-            if factor is not None and measured.get("NumericValue") is not None:
-                context = replace(context, area_mm2=float(measured.NumericValue) * factor)
-    return context
+        if _concept(item) in _AREA:
+            areas.add(_area(item))
+    # the area of a group is that of the group's drawing; of several different ones nobody can say which
+    return replace(context, area_mm2=areas.pop() if len(areas) == 1 else None) if areas else context
+
+
+def _area(item: Dataset) -> float | None:
+    """The value in mm² of a measurement whose unit is an area's; ``None`` for all else, and for what is no number."""
+    for measured in item.get("MeasuredValueSequence") or ():
+        factor = _TO_MM2.get(_concept(measured, "MeasurementUnitsCodeSequence")[1])
+        if factor is not None and measured.get("NumericValue") is not None:
+            value = float(measured.NumericValue) * factor
+            return value if math.isfinite(value) and value > 0 else None
+    return None
+
+
+def _meaning(item: Dataset) -> str:
+    """What a measurement calls itself."""
+    codes = item.get("ConceptNameCodeSequence") or ()
+    return (text(codes[0], "CodeMeaning") or "") if codes else ""
 
 
 def _of_coordinates(item: Dataset, context: _Context) -> Iterator[Drawing]:
@@ -164,9 +198,14 @@ def _of_coordinates(item: Dataset, context: _Context) -> Iterator[Drawing]:
         return
     for child in item.get("ContentSequence") or ():
         for reference in child.get("ReferencedSOPSequence") or ():
-            for frame in _frames(reference):
-                region = Region(*shape, RegionOrigin.STRUCTURED_REPORT, frame, context.structure, context.label)
-                yield Drawing(str(reference.ReferencedSOPInstanceUID), replace(region, area_mm2=context.area_mm2))
+            yield from _placed(shape, reference, context)
+
+
+def _placed(shape: tuple[RegionShape, tuple[Point, ...]], reference: Dataset, context: _Context) -> Iterator[Drawing]:
+    """A region on every frame that a reference names."""
+    for frame in _frames(reference):
+        region = Region(*shape, RegionOrigin.STRUCTURED_REPORT, frame, context.structure, context.label)
+        yield Drawing(str(reference.ReferencedSOPInstanceUID), replace(region, area_mm2=context.area_mm2))
 
 
 def _of_segmentation(dataset: Dataset, path: Path | str) -> Iterator[Drawing]:

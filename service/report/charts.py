@@ -60,11 +60,13 @@ def draw_chart(canvas: Canvas, chart: Chart, place: Place) -> None:
 
 
 def _colour(chart: Chart, series: Series) -> Colour:
-    """Series of one kind and one label are one thing, and have one colour."""
+    """Series of one label are one thing, and have one colour; that of a limit is no other's in its chart."""
     if series.kind == "limit":
         return AMBER
-    alike = (one is series or (bool(one.label) and one.label == series.label) for one in chart.series)
-    return CYCLE[list(alike).index(True) % len(CYCLE)]
+    others = [one for one in chart.series if one.kind != "limit"]
+    colours = CYCLE if len(others) == len(chart.series) else tuple(colour for colour in CYCLE if colour != AMBER)
+    alike = (one is series or (bool(one.label) and one.label == series.label) for one in others)
+    return colours[list(alike).index(True) % len(colours)]
 
 
 def _range(chart: Chart) -> tuple[XY, XY]:
@@ -79,6 +81,7 @@ def _range(chart: Chart) -> tuple[XY, XY]:
         up = [-0.5, len(chart.y_names) - 0.5]
     x0, x1, y0, y1 = min(across), max(across), min(up), max(up)
     x0 = 0.0 if 0 < x0 < x1 / 2 else x0  # times and counts begin at nothing
+    x1 += 0.03 * (x1 - x0) if chart.y_names and any(one.kind == "points" for one in chart.series) else 0.0
     x1, y1 = x1 if x1 > x0 else x0 + 1, y1 if y1 > y0 else y0 + 1
     air = 0.0 if chart.y_names else (y1 - y0) * 0.06
     return (x0, y0 - (air if y0 else 0)), (x1, y1 + air)

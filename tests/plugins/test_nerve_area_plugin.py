@@ -166,6 +166,28 @@ def test_the_area_that_the_source_states_is_carried_and_held_against_ours():
     assert "stated_area_differs" in {flag.name for flag in image.flags}
 
 
+def statement(area: float, structure: str | None = "median_nerve", frame: int = 0) -> Region:
+    return Region(
+        RegionShape.STATEMENT, (), RegionOrigin.STRUCTURED_REPORT, frame, structure, "Cross-sectional area", area
+    )
+
+
+def test_an_area_that_a_report_states_of_the_image_stands_beside_ours_named_as_such():
+    image = analyse(clip(*CALIPERS, statement(9.9)))[0]
+    assert value(image, "area_stated") == 9.9
+    assert "area_stated" not in [
+        m.name for m in analyse(clip(*CALIPERS, statement(9.9, "ulnar_nerve")))[0].measurements
+    ]
+    two = analyse(clip(*CALIPERS, statement(9.9), statement(7.0)))[0]
+    assert "area_stated" not in [m.name for m in two.measurements], "which of the two is meant, nobody can say"
+
+
+def test_a_stated_area_alone_is_quoted_and_never_given_as_ours():
+    outcomes = analyse(clip(statement(9.9)))
+    assert reason(outcomes) is ReasonCode.NEEDS_REGION
+    assert "a report of another product states 9.9 mm²" in outcomes[0].text
+
+
 def test_without_calibration_no_area():
     assert reason(analyse(clip(ellipse(), regions=()))) is ReasonCode.NO_CALIBRATION
 

@@ -39,11 +39,19 @@ SEVERITY = re.compile(r"\b(mild|moderate|severe|grade|diagnos\w*)\b", re.IGNOREC
 
 
 def result(
-    structure: str, site: str, mm2: float, limit: float | None = None, side=Side.RIGHT, *, mean=None, label=""
+    structure: str,
+    site: str,
+    mm2: float,
+    limit: float | None = None,
+    side=Side.RIGHT,
+    *,
+    mean=None,
+    label="",
+    outline=OUTLINE,
 ) -> Result:
     """One nerve at one site, as the plugin reports it."""
     uid = f"1.2.{zlib.crc32(f'{structure} {site} {side}'.encode())}"
-    drawn = Region(RegionShape.POLYGON, OUTLINE, RegionOrigin.REGIONS_FILE, label=label)
+    drawn = Region(RegionShape.POLYGON, outline, RegionOrigin.REGIONS_FILE, label=label)
     clip = Clip(uid, "1.2", ArrayFrames(np.zeros((50, 60), np.uint8)), (TISSUE,), drawn=(drawn,))
     compared = None if limit is None else Comparison(
         "ref", "1", "h", "published-unverified", "Somebody 2021", upper_limit=limit, expected=mean,
@@ -51,7 +59,7 @@ def result(
     )  # fmt: skip
     area = Measurement("area", codes.STATED_AREA, mm2, "mm2", comparison=compared)
     image = FrameRef(uid)
-    finding = Finding(image, OUTLINE, (area,), Scope.ACQUISITION, (image,))
+    finding = Finding(image, outline, (area,), Scope.ACQUISITION, (image,))
     acquisition = Acquisition(structure, side, site, View.TRANSVERSE, (clip,))
     return Result("nerve_area", "0.1.0", acquisition, (finding,))
 
@@ -274,4 +282,49 @@ def test_pages_show_both_sides_at_one_scale_and_the_map():
     assert chart.y_names == ("Ulnar nerve, Elbow",)
     assert {s.label: s.x for s in chart.series}["right"] == (pytest.approx(100 * 12 / 11),)
     assert pair[0].crop == pair[1].crop
+    assert found.pages[1].columns == 2, "a right side stands beside its left"
     assert [panel.title[:18] for panel in pair] == ["Ulnar nerve right,", "Ulnar nerve left, "]
+    assert [panel.text for panel in pair] == [("upper limit 11.0 mm²: above",), ("upper limit 11.0 mm²: within",)]
+
+
+def test_the_map_names_every_site_its_limit_and_each_source_once():
+    found = conclude(
+        result("median_nerve", "wrist", 12.0, 11.0), result("median_nerve", "wrist", 9.0, 11.0, side=Side.LEFT),
+        result("median_nerve", "forearm", 8.0, 10.0), result("ulnar_nerve", "elbow", 7.0),
+    )["nerve_map"]  # fmt: skip
+    chart, figures = found.pages[0].panels
+    assert chart.chart.y_names == (
+        "Median nerve, Wrist", "Median nerve, Middle of the forearm", "Ulnar nerve, Elbow (no limit)",
+    )  # fmt: skip
+    assert figures.text == (
+        "Median nerve, Wrist: right 12.0 (above), left 9.0; limit 11.0",
+        "Median nerve, Middle of the forearm: right 8.0; limit 10.0",
+        "Ulnar nerve, Elbow: right 7.0; not compared",
+        "",
+        "Limits: Somebody 2021.",
+    )
+
+
+def test_a_large_exam_takes_several_maps_and_loses_no_site():
+    places = [
+        (nerve, site)
+        for nerve in ("median_nerve", "ulnar_nerve", "radial_nerve", "musculocutaneous_nerve")
+        for site in ("wrist", "forearm", "elbow", "mid_arm", "axilla")
+    ]
+    found = conclude(*(result(nerve, site, 8.0, 10.0) for nerve, site in places))["nerve_map"]
+    rows = [name for page in found.pages for name in page.panels[0].chart.y_names]
+    assert len(found.pages) == 2
+    assert len(set(rows)) == len(places)
+
+
+@pytest.mark.parametrize("place", [(1, 1), (39, 1), (1, 34), (20, 15)])
+def test_a_nerve_at_the_edge_keeps_the_scale_of_its_other_side(place):
+    column, row = place
+    corner = tuple((column + x, row + y) for x, y in ((0.0, 0.0), (20.0, 0.0), (20.0, 15.0), (0.0, 15.0), (0.0, 0.0)))
+    boxes = [panel.crop for panel in conclude(
+        result("ulnar_nerve", "elbow", 12.0, 11.0, outline=corner),
+        result("ulnar_nerve", "elbow", 8.0, 11.0, side=Side.LEFT),
+    )["nerve_map"].pages[1].panels]  # fmt: skip
+    sizes = {(box.column1 - box.column0, box.row1 - box.row0) for box in boxes}
+    assert len(sizes) == 1
+    assert all(box.column0 >= 0 and box.row0 >= 0 and box.column1 <= 60 and box.row1 <= 50 for box in boxes)

@@ -166,6 +166,97 @@ def test_an_outline_of_a_report_brings_its_structure_frame_and_area(report) -> N
     assert region.points == ((100, 60), (300, 60), (200, 200), (100, 60))
 
 
+def concept(value: str, scheme: str, meaning: str) -> list[Dataset]:
+    return [item(CodeValue=value, CodingSchemeDesignator=scheme, CodeMeaning=meaning)]
+
+
+def number(name: list[Dataset], value: str, unit: str, *sources: Dataset) -> Dataset:
+    measured = item(NumericValue=value, MeasurementUnitsCodeSequence=concept(unit, "UCUM", unit))
+    made = item(RelationshipType="CONTAINS", ValueType="NUM", ConceptNameCodeSequence=name,
+                MeasuredValueSequence=[measured])  # fmt: skip
+    if sources:
+        made.ContentSequence = list(sources)
+    return made
+
+
+def shown(image: Dataset, frame: int) -> Dataset:
+    return item(RelationshipType="INFERRED FROM", ValueType="IMAGE", ReferencedSOPSequence=[reference(image, frame)])
+
+
+def traced(image: Dataset, frame: int, kind: str, data: list[float]) -> Dataset:
+    place = shown(image, frame)
+    place.RelationshipType = "SELECTED FROM"
+    return item(RelationshipType="INFERRED FROM", ValueType="SCOORD", GraphicType=kind, GraphicData=data,
+                ContentSequence=[place])  # fmt: skip
+
+
+CSA = concept("N-0412", "99SCANNER", "Cross-sectional area")
+ELLIPSE = [10.0, 20, 50, 20, 30, 10, 30, 30]
+
+
+@pytest.fixture
+def vendor_report(make_dataset, save, image):
+    """A scanner's own measurement report: a private template, a group a nerve, each number with its own source."""
+
+    def make(*content: Dataset) -> Path:
+        site = item(RelationshipType="HAS OBS CONTEXT", ValueType="CODE",
+                    ConceptNameCodeSequence=concept("G-C0E3", "SRT", "Finding Site"),
+                    ConceptCodeSequence=concept("7:121", "MDC", "Left median nerve"))  # fmt: skip
+        group = item(RelationshipType="CONTAINS", ValueType="CONTAINER", ContinuityOfContent="SEPARATE",
+                     ConceptNameCodeSequence=concept("N-0100", "99SCANNER", "Nerve"),
+                     ContentSequence=[site, *content])  # fmt: skip
+        dataset = make_dataset(SOPClassUID="1.2.840.10008.5.1.4.1.1.88.33", Modality="SR", PixelData=None, Rows=None,
+                               Columns=None, Manufacturer="Scanner Works", ValueType="CONTAINER",
+                               ConceptNameCodeSequence=concept("N-0001", "99SCANNER", "Musculoskeletal Report"),
+                               ContinuityOfContent="SEPARATE", ContentSequence=[group])  # fmt: skip
+        return save(dataset, "vendor.dcm")
+
+    return make
+
+
+def test_every_number_of_a_vendors_report_stays_with_its_own_drawing(image, vendor_report) -> None:
+    """Repeated measurements and their mean stand in one group: each outline has the area that was taken from it."""
+    path = vendor_report(
+        number(CSA, "0.091", "cm2", traced(image[0], 1, "ELLIPSE", ELLIPSE)),
+        number(CSA, "0.103", "cm2", traced(image[0], 2, "POLYLINE", TRIANGLE)),
+        number(concept("N-0413", "99SCANNER", "Mean of areas"), "0.097", "cm2"),
+    )
+    first, second = drawn_on(image[1], path)
+    assert (first.shape, first.structure, first.frame) == (RegionShape.ELLIPSE, "median_nerve", 0)
+    assert (first.label, first.origin) == ("Cross-sectional area", RegionOrigin.STRUCTURED_REPORT)
+    assert first.area_mm2 == pytest.approx(9.1)
+    assert (second.shape, second.frame) == (RegionShape.POLYGON, 1)
+    assert second.area_mm2 == pytest.approx(10.3)
+
+
+def test_an_area_without_coordinates_is_a_statement_of_its_image(image, vendor_report) -> None:
+    (region,) = drawn_on(image[1], vendor_report(number(CSA, "9.5", "mm2", shown(image[0], 3))))
+    assert (region.shape, region.points, region.frame) == (RegionShape.STATEMENT, (), 2)
+    assert (region.area_mm2, region.structure) == (9.5, "median_nerve")
+
+
+def test_a_length_beside_a_caliper_is_no_area(image, vendor_report) -> None:
+    caliper = traced(image[0], 1, "POLYLINE", [10.0, 10, 40, 30])
+    (region,) = drawn_on(image[1], vendor_report(number(concept("G-A22A", "SRT", "Length"), "4.1", "mm", caliper)))
+    assert (region.shape, region.area_mm2) == (RegionShape.CALIPER, None)
+
+
+@pytest.mark.parametrize("value", ["0", "-3"])
+def test_an_area_that_cannot_be_is_not_carried(image, vendor_report, value) -> None:
+    (region,) = drawn_on(image[1], vendor_report(number(CSA, value, "mm2", traced(image[0], 1, "ELLIPSE", ELLIPSE))))
+    assert region.area_mm2 is None
+
+
+def test_a_group_with_different_areas_gives_none_to_its_drawing(image, vendor_report) -> None:
+    """A drawing beside two areas: which of the two is its own, nobody can say."""
+    area = concept("42798000", "SCT", "Area")
+    drawn = traced(image[0], 1, "ELLIPSE", ELLIPSE)
+    (region,) = drawn_on(image[1], vendor_report(number(area, "9.1", "mm2"), number(area, "9.7", "mm2"), drawn))
+    assert region.area_mm2 is None
+    (region,) = drawn_on(image[1], vendor_report(number(area, "9.1", "mm2"), drawn))
+    assert region.area_mm2 == 9.1
+
+
 def test_our_own_report_is_no_readers_drawing(report) -> None:
     assert drawn_on(CINE, report("nmus")) == ()
 
