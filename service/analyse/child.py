@@ -37,12 +37,12 @@ from service.analyse.child_side import Limits
 from service.analyse.unpickle import ValueUnpickler
 from service.errors import NmusError, Unanalysable
 
-__all__ = ["ChildFailed", "Limits", "call", "dismiss", "make_ready", "warm_up"]
+__all__ = ["ChildFailed", "Limits", "call", "dismiss", "make_ready", "rehearse", "warm_up"]
 
 T = TypeVar("T")
 
-PRELOAD = ["service.analyse.preload", "service.steps", "service.report.rehearsal"]
-"""Imported once by the fork server, by name: the others bring what only reports need."""
+PRELOAD = ["service.analyse.preload", "service.steps"]
+"""Imported once by the fork server, by name: the second brings what only reports need."""
 _POLL_S = 0.5
 """How often a waiting parent asks whether the work is still wanted; the end of the child wakes it at once."""
 _READY = 2
@@ -126,6 +126,21 @@ def make_ready() -> None:
     with _STARTING:
         while len(_ready) < _READY:
             _ready.append(_started())
+
+
+def rehearse() -> None:
+    """Have the fork server make a small report once, then let children that know it take the place of those that wait.
+
+    That takes the server a second, in which it forks nobody; those that wait meanwhile work as well, if slower.
+    """
+    asking = _context().Process(target=child_side.ask_for_rehearsal, daemon=True)
+    asking.start()
+    asking.join()
+    fresh = [_started() for _ in range(_READY)]
+    with _STARTING:
+        before, _ready[:] = _ready[:], fresh
+    for child in before:
+        _end(child)
 
 
 def dismiss() -> None:
