@@ -34,6 +34,11 @@ class Route:
         """Whether any destination is to get this kind of object: what nobody asks for is not made."""
         return any(role in to.objects for to in self.destinations)
 
+    @property
+    def wants_captures_without_loss(self) -> bool:
+        """Whether a destination wants captures in a way of its own: then stills are made without loss."""
+        return any("sc" in to.objects and to.captures != "as made" for to in self.destinations)
+
     def receivers(self, one: ReportObject) -> tuple[str, ...]:
         """Names of the destinations that get this object."""
         return tuple(to.name for to in self.destinations if self._wants(to, one))

@@ -9,9 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import secrets
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -47,6 +44,7 @@ from service.patient.keys import Keys
 from service.proof.account import DRAWINGS
 from service.report.assemble import KINDS, reports
 from service.report.identity import digest
+from service.report.keeping import place
 from service.report.rejection import REASONS
 from service.report.values import Content, Making, Moment, Plan, Previous, ReportObject, Unread
 from service.routing import Route, route
@@ -143,7 +141,7 @@ class StudyWork:
             content, objects = call(
                 conclude_and_report, work, making, kind, limits=_REPORT_LIMITS, scratch=scratch, wanted=wanted
             )
-            return content, [self._keep(one, making.folder, way) for one in objects]
+            return content, self._keep(objects, making.folder, way)
 
         kinds = KINDS if making.plan.secondary_capture or making.plan.pdf else KINDS[:1]
         with ThreadPoolExecutor(len(kinds)) as pool:
@@ -192,6 +190,7 @@ class StudyWork:
             per=settings.report.per,
             content_qualification=settings.report.content_qualification,
             secondary_capture=settings.report.secondary_capture,
+            lossless_captures=way.wants_captures_without_loss,
             presentation_states=way.is_asked_for("gsps"),
             pdf=way.is_asked_for("pdf"),
             organisation=settings.report.organisation,
@@ -206,14 +205,17 @@ class StudyWork:
             plan, moment, folder, tuple(seen.values()), self.ledger.corrected_identity(job.study_instance_uid)
         )
 
-    def _keep(self, one: ReportObject, folder: Path, way: Route) -> Stored:
-        """Make one object's file durable under a name of our own; a file that is there already stays as it is."""
-        data = self.settings.service.data_folder
+    def _keep(self, objects: Sequence[ReportObject], folder: Path, way: Route) -> list[Stored]:
+        """Make objects' files durable under names of our own; a file that is there already stays as it is."""
+        finals = [self._final(one) for one in objects]
+        place([(folder / one.file, final) for one, final in zip(objects, finals, strict=True) if not final.exists()])
+        return [self._stored(one, final, way) for one, final in zip(objects, finals, strict=True)]
+
+    def _final(self, one: ReportObject) -> Path:
         name = hashlib.sha256(one.sop_instance_uid.encode()).hexdigest()
-        final = data / "results" / name[:2] / f"{name}.dcm"
-        if not final.exists():
-            final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _place(folder / one.file, final)
+        return self.settings.service.data_folder / "results" / name[:2] / f"{name}.dcm"
+
+    def _stored(self, one: ReportObject, final: Path, way: Route) -> Stored:
         with final.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         return Stored(
@@ -221,7 +223,7 @@ class StudyWork:
             sop_class_uid=one.sop_class_uid,
             series_instance_uid=one.series_instance_uid,
             role=one.role,
-            path=str(final.relative_to(data)),
+            path=str(final.relative_to(self.settings.service.data_folder)),
             sha256=sha256,
             size=final.stat().st_size,
             transfer_syntax_uid=one.transfer_syntax_uid,
@@ -341,18 +343,3 @@ def _unread(one: UnreadFile) -> Unread:
 def _parameters(plugin: object) -> tuple[str, ...]:
     own = parameters(plugin)  # type: ignore[arg-type]
     return tuple(f"{name}={value}"[:1024] for name, value in own.items() if name not in ("name", "version"))
-
-
-def _place(source: Path, final: Path) -> None:
-    """Flush, rename, flush the folder: the file is whole and on the disk, or not there."""
-    if source.stat().st_dev != final.parent.stat().st_dev:  # scratch in memory, or the data folder on another machine
-        # a name of its own: a worker that lost its lease may still be writing the same result
-        source = Path(shutil.copyfile(source, final.with_suffix(f".{secrets.token_hex(8)}.part")))
-    with source.open("rb") as file:
-        os.fsync(file.fileno())
-    source.replace(final)
-    folder = os.open(final.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

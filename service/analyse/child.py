@@ -5,9 +5,10 @@ output harms nothing else. The child is forked from a fork server (which has imp
 leads a session of its own so that its whole group can be killed, and dies with its parent: when the parent's end of
 the start-up pipe closes, the kernel itself kills the child's group, even one that holds the interpreter's lock.
 
-Forking so large a process takes twenty milliseconds. Therefore a child or two stand ready, confined to waiting; each
-does one piece of work and ends. The value comes back as a file of limited size, read by an unpickler that knows only
-the contract's classes: what a plugin returns is data, never code.
+Forking so large a process takes twenty milliseconds. Therefore some children stand ready, confined to waiting; each
+does one piece of work and ends, and others take their places beside the work. The value comes back as a file of limited
+size, read by an unpickler that knows only the contract's classes: what a plugin returns is data, never code. The child
+says when the file is whole; it is killed then, with its group, and nobody waits until the system has taken it apart.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ import multiprocessing.forkserver
 import multiprocessing.util
 import os
 import pickle
+import shutil
 import signal
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -37,16 +40,19 @@ from service.analyse.child_side import Limits
 from service.analyse.unpickle import ValueUnpickler
 from service.errors import NmusError, Unanalysable
 
-__all__ = ["ChildFailed", "Limits", "call", "dismiss", "make_ready", "rehearse", "warm_up"]
+__all__ = ["ChildFailed", "Limits", "call", "dismiss", "make_ready", "warm_up"]
 
 T = TypeVar("T")
 
-PRELOAD = ["service.analyse.preload", "service.steps"]
-"""Imported once by the fork server, by name: the second brings what only reports need."""
+PRELOAD = ["service.analyse.preload", "service.steps", "service.report.rehearsal"]
+"""Imported once by the fork server, by name: the others bring what only reports need."""
+_LONGEST_END_S = 5.0
 _POLL_S = 0.5
 """How often a waiting parent asks whether the work is still wanted; the end of the child wakes it at once."""
-_READY = 2
-"""Children that stand ready: the work on a study calls one after the other, so the next is there when it is wanted."""
+_READY, _FEWEST = 5, 1
+"""Children that stand ready: a study of one image takes four. Others are forked in a pause of the
+work (:data:`_PAUSE_S`), so that they take no time from it, or at once when fewer than these are left."""
+_PAUSE_S = 0.15
 
 
 class ChildFailed(NmusError):
@@ -72,8 +78,11 @@ class _Child:
         self.work.send_bytes(work)
 
 
-_STARTING = threading.Lock()
+_STARTING, _TAKING, _NAMING = threading.Lock(), threading.Lock(), threading.Lock()
 _ready: list[_Child] = []
+_taken, _replenishing = threading.Event(), threading.Lock()
+_beside = ThreadPoolExecutor(2, thread_name_prefix="children")
+"""Starts children and sees off those that have ended, beside the work."""
 
 
 def call(
@@ -102,54 +111,79 @@ def call(
         Raised by the function itself.
     """
     work = pickle.dumps((function, arguments), protocol=5)
-    with tempfile.TemporaryDirectory(prefix="run-", dir=scratch) as folder:
-        result = Path(folder) / "result"
+    folder = Path(tempfile.mkdtemp(prefix="run-", dir=scratch))
+    result = folder / "result"
+    try:
         child = _given(limits, result, work)
+        _taken.set()
+        _beside.submit(_replenish)
+        is_whole = False
         try:
-            make_ready()  # the next one is forked while this one works
-            ended = _wait(child, limits.time_s, wanted)
+            is_whole = _wait(child, limits.time_s, wanted)
         finally:
-            _end(child)
-        if ended:
-            raise ended
-        return cast(T, _value(result, child.process.exitcode))
+            _kill(child)
+            if not is_whole:
+                child.process.join(_LONGEST_END_S)
+            _beside.submit(_see_off, child, folder)
+        return cast(T, _value(result, 0 if is_whole else child.process.exitcode))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def warm_up() -> None:
-    """Start the fork server now, beside whatever the caller does: it imports what the first child would wait for."""
+def warm_up(*also: str) -> None:
+    """Start the fork server now, beside whatever the caller does: it imports what the first child would wait for.
+
+    Parameters
+    ----------
+    also:
+        Modules that only some sites' reports need.
+    """
+    PRELOAD.extend(one for one in also if one not in PRELOAD)
     _context()
     multiprocessing.forkserver.ensure_running()
 
 
 def make_ready() -> None:
     """Have children stand ready, so that the next call need not wait for a fork."""
+    while _too_few(_READY):
+        pass
+
+
+def _replenish() -> None:
+    """Fork children for those that were taken: the last one now, the others when nothing is asked for a while."""
+    if not _replenishing.acquire(blocking=False):
+        return
+    try:
+        taken = True
+        while taken:
+            _taken.clear()
+            while _too_few(_FEWEST):
+                pass
+            taken = _taken.wait(_PAUSE_S)
+        make_ready()
+    finally:
+        _replenishing.release()
+
+
+def _too_few(wanted: int) -> bool:
+    """Start a child if fewer than these stand ready; whether that was so."""
     with _STARTING:
-        while len(_ready) < _READY:
-            _ready.append(_started())
-
-
-def rehearse() -> None:
-    """Have the fork server make a small report once, then let children that know it take the place of those that wait.
-
-    That takes the server a second, in which it forks nobody; those that wait meanwhile work as well, if slower.
-    """
-    asking = _context().Process(target=child_side.ask_for_rehearsal, daemon=True)
-    asking.start()
-    asking.join()
-    fresh = [_started() for _ in range(_READY)]
-    with _STARTING:
-        before, _ready[:] = _ready[:], fresh
-    for child in before:
-        _end(child)
+        if len(_ready) >= wanted:
+            return False
+        child = _started()
+        with _TAKING:
+            _ready.append(child)
+        return True
 
 
 def dismiss() -> None:
     """End the children that stand ready; done by itself when the interpreter ends."""
-    with _STARTING:
+    with _STARTING, _TAKING:
         while _ready:
             child = _ready.pop()
             if child.owner == os.getpid():
-                _end(child)
+                _kill(child)
+                child.process.join(_LONGEST_END_S)
 
 
 atexit.register(dismiss)  # before multiprocessing's own handler, which would wait for them for ever
@@ -158,14 +192,15 @@ atexit.register(dismiss)  # before multiprocessing's own handler, which would wa
 def _given(limits: Limits, result: Path, work: bytes) -> _Child:
     """A child that has its work: one that stood ready, or a new one where none does or it died while waiting."""
     while True:
-        with _STARTING:
-            waiting = bool(_ready)
-            child = _ready.pop(0) if waiting else _started()
+        with _TAKING:
+            waiting = _ready.pop(0) if _ready else None
+        child = waiting or _started()
         try:
             child.give(limits, result, work)
         except OSError:
-            _end(child)
-            if not waiting:
+            _kill(child)
+            child.process.join(_LONGEST_END_S)
+            if waiting is None:
                 return child  # it died at once: whoever waits for it learns how
             continue
         return child
@@ -173,7 +208,7 @@ def _given(limits: Limits, result: Path, work: bytes) -> _Child:
 
 def _started() -> _Child:
     context = _context()
-    theirs, ours = context.Pipe(duplex=False)
+    theirs, ours = context.Pipe()
     process = context.Process(target=child_side.main, args=(theirs,), daemon=False)
     process.start()
     theirs.close()
@@ -183,30 +218,43 @@ def _started() -> _Child:
 def _context() -> ForkServerContext:
     # The fork server's socket lies in multiprocessing's own folder, and a socket's path has 107 bytes at most: the
     # system's folder is short, where somebody may have pointed tempfile to a long one (the listener does).
-    before, tempfile.tempdir = tempfile.tempdir, None
-    multiprocessing.util.get_temp_dir()
-    tempfile.tempdir = before
+    with _NAMING:
+        before, tempfile.tempdir = tempfile.tempdir, None
+        multiprocessing.util.get_temp_dir()
+        tempfile.tempdir = before
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
     return context
 
 
-def _wait(child: _Child, time_s: float, wanted: Callable[[], bool]) -> ChildFailed | None:
+def _wait(child: _Child, time_s: float, wanted: Callable[[], bool]) -> bool:
+    """Wait for the child: true when it says that its value is whole, false when it ended without saying so."""
     deadline = time.monotonic() + time_s
+    watched: list[Connection | int] = [child.work, child.process.sentinel]
     while True:
         left = deadline - time.monotonic()
         if left <= 0:
-            return ChildFailed("time-limit", f"stopped after the limit of {time_s:g} s")
-        if multiprocessing.connection.wait([child.process.sentinel], timeout=min(left, _POLL_S)):
-            child.process.join()
-            return None
+            raise ChildFailed("time-limit", f"stopped after the limit of {time_s:g} s")
+        heard = multiprocessing.connection.wait(watched, timeout=min(left, _POLL_S))
+        if child.work in heard:
+            if _says_done(child):
+                return True
+            watched.remove(child.work)
+        elif heard:
+            return False
         if not wanted():
-            return ChildFailed("cancelled", "stopped: the work was taken over elsewhere")
+            raise ChildFailed("cancelled", "stopped: the work was taken over elsewhere")
 
 
-def _end(child: _Child) -> None:
+def _says_done(child: _Child) -> bool:
+    try:
+        return child.work.recv_bytes(len(child_side.DONE)) == child_side.DONE
+    except (EOFError, OSError):
+        return False
+
+
+def _kill(child: _Child) -> None:
     """End the child and whatever it forked; harmless when all are gone."""
-    child.work.close()
     if child.process.pid is not None:
         for kill in (os.killpg, os.kill):
             # The child may not have reached setsid() yet, hence the second call for the process itself.
@@ -214,7 +262,13 @@ def _end(child: _Child) -> None:
                 kill(child.process.pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
                 continue
-    child.process.join(5)
+
+
+def _see_off(child: _Child, folder: Path) -> None:
+    """Wait until the child is gone, and take away what it may have written to its last breath."""
+    child.process.join(_LONGEST_END_S)
+    child.work.close()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _value(result: Path, exit_code: int | None) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import gc
 import multiprocessing
@@ -21,6 +22,8 @@ from service.errors import Unanalysable
 _F_SETSIG = 10
 """Linux fcntl command that Python's module does not name: which signal tells of input on a file descriptor."""
 
+DONE = b"done"
+"""What a child says when its value lies in its folder."""
 _COLLECTED = (20_000, 20, 100)
 """Garbage collection in a process that lives for a second: seldom, and hardly ever of everything."""
 
@@ -37,22 +40,12 @@ class Limits:
     """Size of any file the child writes, its own result among them."""
 
 
-REHEARSE = signal.SIGUSR1
-"""Tells the fork server to make its first report; ``service.analyse.preload`` has it listen."""
-
-
-def ask_for_rehearsal() -> None:
-    """Tell the fork server, whose child this is."""
-    os.kill(os.getppid(), REHEARSE)
-
-
 def main(work: Connection) -> None:
     """Wait for limits and a folder, then for a function with its arguments; leave the outcome in the folder.
 
     The function is unpickled under the limits: to import it may run foreign code.
     """
     os.setsid()
-    signal.signal(REHEARSE, signal.SIG_DFL)
     _die_with_parent()
     gc.set_threshold(*_COLLECTED)
     try:
@@ -72,6 +65,8 @@ def main(work: Connection) -> None:
     partial = result.with_suffix(".part")
     partial.write_bytes(pickle.dumps(outcome, protocol=5))
     partial.replace(result)
+    with contextlib.suppress(OSError):  # the parent is gone
+        work.send_bytes(DONE)
     os._exit(0)  # foreign threads and exit handlers have no say in when the child ends
 
 

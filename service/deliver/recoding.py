@@ -1,7 +1,8 @@
 """Captures in the transfer syntax that a destination wants. Lossless, so that the object stays the same object.
 
-Stills are made uncompressed and clips in JPEG baseline. A destination may want its stills compressed, or its clips
-without compression because it shows no JPEG. What is made here is written beside the scratch files, sent, and removed.
+Captures are made in JPEG baseline; stills without loss once any destination wants them in a way of its own:
+compressed without loss, or uncompressed because it shows no JPEG. What is made here is written
+beside the scratch files, sent, and removed.
 """
 
 from __future__ import annotations

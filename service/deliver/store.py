@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydicom import dcmread
-from pydicom.uid import ImplicitVRLittleEndian
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 from pynetdicom import AE, _config, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu import P_DATA_TF
@@ -23,6 +24,7 @@ from service.tls import Client
 _MAXIMUM_CONTEXTS = 128
 """PS3.8 section 9.3.2.2: odd numbers 1 to 255."""
 _UNCOMPRESSED = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1"}
+_STILL_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _PERMANENT = 1
 
 
@@ -102,6 +104,8 @@ class StorePeer:
             status = association.send_c_store(path)
         elif outgoing.transfer_syntax_uid in _UNCOMPRESSED and accepted & _UNCOMPRESSED:
             status = association.send_c_store(dcmread(path))  # pynetdicom re-encodes between the two
+        elif _is_jpeg_still(outgoing) and accepted & _UNCOMPRESSED:
+            status = association.send_c_store(_decoded(path))
         else:
             told = (
                 f"SOP class {outgoing.sop_class_uid} in transfer syntax {outgoing.transfer_syntax_uid} is not accepted"
@@ -115,18 +119,33 @@ class StorePeer:
 
 
 def _contexts(objects: Sequence[Outgoing]) -> tuple[list[PresentationContext], list[Outgoing]]:
-    """One context for each kind of object, and Implicit VR besides where we can re-encode; what finds no room."""
+    """One context for each kind of object, and others besides where we can re-encode; what finds no room."""
     wanted: dict[tuple[str, str], None] = {}
     left_out = []
     for outgoing in objects:
         kinds = {(outgoing.sop_class_uid, outgoing.transfer_syntax_uid): None}
         if outgoing.transfer_syntax_uid in _UNCOMPRESSED:
             kinds[outgoing.sop_class_uid, str(ImplicitVRLittleEndian)] = None
+        if _is_jpeg_still(outgoing):
+            kinds |= {
+                (outgoing.sop_class_uid, str(one)): None for one in (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+            }
         if len(wanted | kinds) > _MAXIMUM_CONTEXTS:
             left_out.append(outgoing)
         else:
             wanted |= kinds
     return [build_context(sop_class, [syntax]) for sop_class, syntax in wanted], left_out
+
+
+def _is_jpeg_still(outgoing: Outgoing) -> bool:
+    return outgoing.sop_class_uid == _STILL_CAPTURE and outgoing.transfer_syntax_uid == JPEGBaseline8Bit
+
+
+def _decoded(path: Path) -> Dataset:
+    """An overlay for a peer that takes no JPEG, as every viewer would show it; it stays the same object."""
+    dataset = dcmread(path)
+    dataset.decompress(as_rgb=True, generate_instance_uid=False)
+    return dataset
 
 
 def _no_delay(event: evt.Event) -> None:

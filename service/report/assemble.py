@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from service.errors import Unanalysable
-from service.report.presentation_states import presentation_states
 from service.report.secondary_capture import secondary_captures
 from service.report.source import header
 from service.report.structured_report import structured_reports
@@ -42,6 +41,8 @@ def reports(
         if "reports" in kinds:
             made += structured_reports(content, headers, making)
             if making.plan.presentation_states:
+                from service.report.presentation_states import presentation_states  # noqa: PLC0415 - brings highdicom
+
                 made += presentation_states(content, headers, making)
         if "pictures" in kinds and making.plan.secondary_capture:
             made += secondary_captures(content, headers, making)

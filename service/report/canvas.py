@@ -1,6 +1,7 @@
 """A picture to draw on: antialiased lines with a dark edge, text in Source Sans Pro. Everything that is shown uses it.
 
-Positions are (x, y) in canvas pixels, fractions allowed. Text is drawn last, over all lines, in one pass.
+Positions are (x, y) in canvas pixels, fractions allowed. Text is drawn last, over all lines, in one pass. Everything is
+drawn where it will lie: a picture has four to six megabytes, and a copy of it costs more than most of what is drawn.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import as_file, files
 from itertools import pairwise
 from typing import NamedTuple
@@ -60,6 +61,11 @@ class _Text:
     edge: int
 
 
+_AIR = 4
+"""Pixels left around a line of text: its box is of whole pixels at most places, and letters reach beyond it."""
+_Mask = npt.NDArray[np.uint8]
+
+
 @cache
 def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
     """Source Sans Pro (SIL Open Font Licence), from the package that carries it."""
@@ -101,12 +107,17 @@ class Canvas:
     def __init__(self, width: int, height: int, colour: Colour = BLACK) -> None:
         self.pixels: Picture = np.zeros((height, width, 3), np.uint8)
         if colour != BLACK:
-            self.pixels[:] = colour
+            self.box(0, 0, width, height, colour)
         self._texts: list[_Text] = []
 
     def paste(self, picture: Picture, x: int, y: int) -> None:
         """Lay a picture down, its left upper corner at (x, y)."""
         self.pixels[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
+
+    def paste_grey(self, grey: npt.NDArray[np.uint8], x: int, y: int) -> None:
+        """Lay a grey picture down, its left upper corner at (x, y)."""
+        there = self.pixels[y : y + grey.shape[0], x : x + grey.shape[1]]
+        cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB, dst=there)
 
     def line(self, points: Sequence[XY], colour: Colour, *, width: float = 2, dash: float = 0, edge: float = 0) -> None:
         """A polyline; ``dash`` is the length of its dashes, ``edge`` the width of a dark edge on either side."""
@@ -125,14 +136,23 @@ class Canvas:
 
     def area(self, points: Sequence[XY], colour: Colour, opacity: float) -> None:
         """A filled polygon."""
-        fixed = np.round(np.array(points, float) * (1 << _SHIFT)).astype(np.int32)
-        top = self.pixels.copy()
+        exact = np.array(points, float)
+        height, width = self.pixels.shape[:2]
+        low = np.maximum(np.floor(exact.min(axis=0)).astype(int) - 1, 0)
+        high = np.minimum(np.ceil(exact.max(axis=0)).astype(int) + 2, (width, height))
+        if (high <= low).any():
+            return
+        under = self.pixels[low[1] : high[1], low[0] : high[0]]
+        top = under.copy()
+        fixed = np.round((exact - low) * (1 << _SHIFT)).astype(np.int32)
         cv2.fillPoly(top, [fixed], colour, cv2.LINE_AA, _SHIFT)
-        self.pixels = np.asarray(cv2.addWeighted(top, opacity, self.pixels, 1 - opacity, 0), np.uint8)
+        under[:] = cv2.addWeighted(top, opacity, under, 1 - opacity, 0)
 
     def box(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
-        """A filled rectangle."""
-        self.pixels[round(y0) : round(y1), round(x0) : round(x1)] = colour
+        """A filled rectangle, without its right and lower edge."""
+        corner = (round(x1) - 1, round(y1) - 1)
+        if corner[0] >= round(x0) and corner[1] >= round(y0):
+            cv2.rectangle(self.pixels, (round(x0), round(y0)), corner, colour, cv2.FILLED)
 
     def dot(self, at: XY, radius: float, colour: Colour, *, edge: float = 0) -> None:
         """A filled disc."""
@@ -157,33 +177,63 @@ class Canvas:
 
     def finished(self) -> Picture:
         """The picture with all its text."""
-        image = Image.fromarray(self.pixels)
-        draw = ImageDraw.Draw(image)
         for text in self._texts:
-            face = font(text.size, bold=text.bold)
-            if text.turned:
-                _turned(image, text, face)
-                continue
-            draw.text(
-                text.at,
-                text.words,
-                fill=text.colour,
-                font=face,
-                anchor=text.anchor,
-                stroke_width=text.edge,
-                stroke_fill=BLACK,
-            )
-        return np.array(image)
+            if text.edge:
+                self._write(text, BLACK, text.edge)
+            self._write(text, text.colour, 0)
+        self._texts.clear()
+        return self.pixels
+
+    def _write(self, text: _Text, colour: Colour, edge: int) -> None:
+        x, y = math.floor(text.at[0]), math.floor(text.at[1])
+        if text.turned:
+            mask = _turned(text.words, text.size, bold=text.bold)
+            left, top = round(text.at[0] - mask.shape[1] / 2), round(text.at[1] - mask.shape[0] / 2)
+        else:
+            start = (round(text.at[0] - x, 2), round(text.at[1] - y, 2))
+            mask, (left, top) = _letters(text.words, text.size, text.anchor, start, bold=text.bold, edge=edge)
+            left, top = left + x, top + y
+        _lay(self.pixels, mask, left, top, colour)
 
 
-def _turned(image: Image.Image, text: _Text, face: ImageFont.FreeTypeFont) -> None:
-    """Text that reads upwards, centred at its position."""
-    left, top, right, bottom = face.getbbox(text.words)
-    mask = Image.new("L", (math.ceil(right - left) + 4, math.ceil(bottom - top) + 4))
-    ImageDraw.Draw(mask).text((2 - left, 2 - top), text.words, fill=255, font=face)
-    mask = mask.rotate(90, expand=True)
-    corner = (round(text.at[0] - mask.width / 2), round(text.at[1] - mask.height / 2))
-    image.paste(Image.new("RGB", mask.size, text.colour), corner, mask)
+@lru_cache(maxsize=512)
+def _letters(words: str, size: int, anchor: str, start: XY, *, bold: bool, edge: int) -> tuple[_Mask, tuple[int, int]]:
+    """How much of each pixel a line of text covers, 0 to 255, and where its corner lies from its position.
+
+    Parameters
+    ----------
+    start:
+        Fraction of a pixel by which the position lies right of and below the whole one.
+    """
+    face = font(size, bold=bold)
+    left, top, right, bottom = face.getbbox(words, anchor=anchor, stroke_width=edge)
+    corner = (min(math.floor(left) - _AIR, 0), min(math.floor(top) - _AIR, 0))  # Pillow rounds what is negative upwards
+    image = Image.new("L", (math.ceil(right) - corner[0] + _AIR, math.ceil(bottom) - corner[1] + _AIR))
+    at = (start[0] - corner[0], start[1] - corner[1])
+    ImageDraw.Draw(image).text(at, words, fill=255, font=face, anchor=anchor, stroke_width=edge, stroke_fill=255)
+    return np.asarray(image), corner
+
+
+@lru_cache(maxsize=32)
+def _turned(words: str, size: int, *, bold: bool) -> _Mask:
+    """Text that reads upwards."""
+    face = font(size, bold=bold)
+    left, top, right, bottom = face.getbbox(words)
+    image = Image.new("L", (math.ceil(right - left) + 4, math.ceil(bottom - top) + 4))
+    ImageDraw.Draw(image).text((2 - left, 2 - top), words, fill=255, font=face)
+    return np.ascontiguousarray(np.rot90(np.asarray(image)))
+
+
+def _lay(pixels: Picture, mask: _Mask, left: int, top: int, colour: Colour) -> None:
+    """Lay a colour over the picture as far as the mask covers it, rounded to the nearest level."""
+    rows, columns = pixels.shape[:2]
+    x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + mask.shape[1], columns), min(top + mask.shape[0], rows)
+    if x0 >= x1 or y0 >= y1:
+        return
+    under = pixels[y0:y1, x0:x1]
+    cover = mask[y0 - top : y1 - top, x0 - left : x1 - left, np.newaxis].astype(np.uint16)
+    mixed = under * (255 - cover) + np.array(colour, np.uint16) * cover + 128
+    under[:] = (mixed + (mixed >> 8)) >> 8  # a division by 255
 
 
 def _dashes(points: Sequence[XY], length: float) -> Iterator[list[XY]]:

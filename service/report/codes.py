@@ -5,8 +5,6 @@ Sources: DICOM PS3.16 templates TID 1500, 1410, 1419, 310 to 312 and 1600, and t
 
 from __future__ import annotations
 
-from highdicom.sr import CodedConcept
-
 from plugins.codes import private
 from reference_store.values import Code
 
@@ -71,11 +69,25 @@ POPULATION_DESCRIPTION = Code("121405", "DCM", "Population Description")
 REFERENCE_AUTHORITY = Code("121406", "DCM", "Reference Authority")
 NORMAL_RANGE_DESCRIPTION = Code("121407", "DCM", "Normal Range description")
 NORMAL_RANGE_AUTHORITY = Code("121408", "DCM", "Normal Range Authority")
+LANGUAGE = Code("121049", "DCM", "Language of Content Item and Descendants")
+ENGLISH = Code("en-US", "RFC5646", "English (United States)")
+OBSERVER_TYPE = Code("121005", "DCM", "Observer Type")
+OBSERVER_UID = Code("121012", "DCM", "Device Observer UID")
+OBSERVER_NAME = Code("121013", "DCM", "Device Observer Name")
+OBSERVER_MANUFACTURER = Code("121014", "DCM", "Device Observer Manufacturer")
+OBSERVER_MODEL = Code("121015", "DCM", "Device Observer Model Name")
+OBSERVER_SERIAL_NUMBER = Code("121016", "DCM", "Device Observer Serial Number")
+PROCEDURE_REPORTED = Code("121058", "DCM", "Procedure reported")
+IMAGE_LIBRARY = Code("111028", "DCM", "Image Library")
+IMAGE_LIBRARY_GROUP = Code("126200", "DCM", "Image Library Group")
+MODALITY = Code("121139", "DCM", "Modality")
+ULTRASOUND = Code("US", "DCM", "Ultrasound")
+FRAME_OF_REFERENCE = Code("112227", "DCM", "Frame of Reference UID")
+PIXEL_ROWS = Code("110910", "DCM", "Pixel Data Rows")
+PIXEL_COLUMNS = Code("110911", "DCM", "Pixel Data Columns")
+PIXELS = Code("{pixels}", "UCUM", "Pixels")
 DEVICE = Code("121007", "DCM", "Device")
+ACQUISITION_EQUIPMENT = Code("109101", "DCM", "Acquisition Equipment")
 PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment")
+SOURCE_OF_PROCESSING = Code("121322", "DCM", "Source of Image Processing Operation")
 REPLACED_REPORT = Code("121360", "DCM", "Replaced report")
-
-
-def concept(code: Code) -> CodedConcept:
-    """As highdicom takes it."""
-    return CodedConcept(code.value, code.scheme, code.meaning)

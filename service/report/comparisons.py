@@ -7,26 +7,19 @@ Other Evidence names too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from highdicom import sr
 from pydicom import Dataset
-from pydicom.sequence import Sequence as DicomSequence
 
 from plugins.contract import Change, Device, FrameRef, PriorReport, Side
 from reference_store import anatomy
 from reference_store.values import Code
-from service.report import codes
-from service.report.codes import concept
+from service.report import codes, tree
 from service.report.measurement_groups import rounded
 from service.report.source import frame_numbers
+from service.report.tree import Item, Related
 from service.report.units import unit
 from service.report.values import Content
-
-_CONTAINS = sr.RelationshipTypeValues.CONTAINS
-_INFERRED = sr.RelationshipTypeValues.INFERRED_FROM
-_MODIFIES = sr.RelationshipTypeValues.HAS_CONCEPT_MOD
-_PROPERTY = sr.RelationshipTypeValues.HAS_PROPERTIES
 
 
 def settings_text(device: Device) -> str:
@@ -43,131 +36,70 @@ def settings_text(device: Device) -> str:
     return "; ".join(f"{name}: {value.replace(';', ',')}" for name, value in parts.items() if value)
 
 
-def add_comparisons(document: Dataset, content: Content, headers: Mapping[str, Dataset]) -> None:
-    """Write settings and comparisons into the qualitative evaluations, and name earlier reports as evidence."""
-    items = [*_settings(content, headers)]
+def comparisons(content: Content, headers: Mapping[str, Dataset]) -> list[Item]:
+    """Settings and comparisons, for the container of qualitative evaluations."""
     changes = [change for one in content.conclusions for change in one.changes]
-    items += [_comparison(change, headers) for change in changes if change.image.sop_instance_uid in headers]
-    if items:
-        _container(document).ContentSequence.extend(items)
-    _name_as_evidence(document, [one.report for one in changes if one.report is not None])
+    known = [change for change in changes if change.image.sop_instance_uid in headers]
+    return [*_settings(content, headers), *(_comparison(change, headers) for change in known)]
 
 
-def _container(document: Dataset) -> Dataset:
-    name = concept(codes.QUALITATIVE_EVALUATIONS)
-    for item in document.ContentSequence:
-        if item.ConceptNameCodeSequence[0].CodeValue == name.value:
-            found: Dataset = item
-            return found
-    made = sr.ContainerContentItem(name, relationship_type=_CONTAINS)
-    made.ContentSequence = sr.ContentSequence()
-    document.ContentSequence.append(made)
-    return made
+def earlier_reports(content: Content) -> list[PriorReport]:
+    """The reports that are compared with, which the document names as evidence."""
+    return [change.report for one in content.conclusions for change in one.changes if change.report is not None]
 
 
-def _settings(content: Content, headers: Mapping[str, Dataset]) -> list[sr.TextContentItem]:
+def _settings(content: Content, headers: Mapping[str, Dataset]) -> list[Item]:
     """One text for each combination of settings, inferred from the images that have it."""
     images: dict[str, dict[str, None]] = {}
     for result in content.results:
         for clip in result.acquisition.clips:
             if clip.sop_instance_uid in headers and (text := settings_text(clip.device)):
                 images.setdefault(text, {})[clip.sop_instance_uid] = None
-    made = []
-    for text, uids in sorted(images.items()):
-        item = sr.TextContentItem(concept(codes.DEVICE_SETTINGS), text, relationship_type=_CONTAINS)
-        item.ContentSequence = sr.ContentSequence([_image(FrameRef(uid), headers[uid]) for uid in sorted(uids)])
-        made.append(item)
-    return made
+    return [
+        tree.text(
+            Related.CONTAINS,
+            codes.DEVICE_SETTINGS,
+            text,
+            [_image(FrameRef(uid), headers[uid]) for uid in sorted(uids)],
+        )
+        for text, uids in sorted(images.items())
+    ]
 
 
-def _comparison(change: Change, headers: Mapping[str, Dataset]) -> sr.NumContentItem:
-    item = _num(codes.CHANGE, change.difference, change.unit, _CONTAINS)
-    before = _num(change.code, change.before, change.unit, _INFERRED)
-    days = sr.NumContentItem(
-        concept(codes.TIME_SINCE),
-        rounded(change.days),
-        sr.CodedConcept("d", "UCUM", "day"),
-        relationship_type=_PROPERTY,
-    )
-    before.ContentSequence = sr.ContentSequence([days])
-    children: list[Dataset] = [
-        sr.CodeContentItem(concept(codes.MEASUREMENT_COMPARED), concept(change.code), relationship_type=_MODIFIES),
+def _comparison(change: Change, headers: Mapping[str, Dataset]) -> Item:
+    days = tree.number(Related.HAS_PROPERTIES, codes.TIME_SINCE, rounded(change.days), Code("d", "UCUM", "day"))
+    children = [
+        tree.coded(Related.HAS_CONCEPT_MOD, codes.MEASUREMENT_COMPARED, change.code),
         _site(change),
-        before,
+        _number(Related.INFERRED_FROM, change.code, change.before, change.unit, [days]),
         _image(change.image, headers[change.image.sop_instance_uid]),
     ]
     if change.detectable is not None:
-        detectable = _num(codes.SMALLEST_DETECTABLE, change.detectable, change.unit, _PROPERTY)
-        children.append(detectable)
-        source = sr.TextContentItem(concept(codes.REFERENCE_SOURCE), change.source, relationship_type=_PROPERTY)
-        children.append(source)
+        children.append(_number(Related.HAS_PROPERTIES, codes.SMALLEST_DETECTABLE, change.detectable, change.unit))
+        children.append(tree.text(Related.HAS_PROPERTIES, codes.REFERENCE_SOURCE, change.source))
     if change.report is not None:
-        children.append(
-            sr.CompositeContentItem(
-                concept(codes.PRIOR_REPORT),
-                change.report.sop_class_uid,
-                change.report.sop_instance_uid,
-                relationship_type=_INFERRED,
-            )
-        )
-    item.ContentSequence = sr.ContentSequence(children)
-    return item
+        named = change.report.sop_class_uid, change.report.sop_instance_uid
+        children.append(tree.composite(Related.INFERRED_FROM, codes.PRIOR_REPORT, *named))
+    return _number(Related.CONTAINS, codes.CHANGE, change.difference, change.unit, children)
 
 
-def _site(change: Change) -> sr.CodeContentItem:
+def _site(change: Change) -> Item:
     coded = anatomy.coded(change.structure, change.side)
-    site = sr.CodeContentItem(concept(codes.FINDING_SITE), concept(coded), relationship_type=_MODIFIES)
-    more: list[Dataset] = []
+    more: list[Item] = []
     laterality = {Side.LEFT: codes.LEFT, Side.RIGHT: codes.RIGHT}.get(change.side)
     if laterality is not None and coded == anatomy.structure(change.structure).code:
-        more.append(sr.CodeContentItem(concept(codes.LATERALITY), concept(laterality), relationship_type=_MODIFIES))
+        more.append(tree.coded(Related.HAS_CONCEPT_MOD, codes.LATERALITY, laterality))
     if change.site:
-        place = concept(anatomy.site(change.site).code)
-        more.append(sr.CodeContentItem(concept(codes.TOPOGRAPHICAL_MODIFIER), place, relationship_type=_MODIFIES))
-    if more:
-        site.ContentSequence = sr.ContentSequence(more)
-    return site
+        place = anatomy.site(change.site).code
+        more.append(tree.coded(Related.HAS_CONCEPT_MOD, codes.TOPOGRAPHICAL_MODIFIER, place))
+    return tree.coded(Related.HAS_CONCEPT_MOD, codes.FINDING_SITE, coded, more)
 
 
-def _num(code: Code, value: float, ucum: str, relationship: sr.RelationshipTypeValues) -> sr.NumContentItem:
-    in_unit = sr.CodedConcept(ucum, "UCUM", unit(ucum).meaning)
-    return sr.NumContentItem(concept(code), rounded(value), in_unit, relationship_type=relationship)
+def _number(related: Related, code: Code, value: float, ucum: str, children: list[Item] | None = None) -> Item:
+    return tree.number(related, code, rounded(value), unit(ucum), children or [])
 
 
-def _image(image: FrameRef, source: Dataset) -> sr.ImageContentItem:
-    return sr.ImageContentItem(
-        concept(codes.SOURCE_IMAGE),
-        source.SOPClassUID,
-        source.SOPInstanceUID,
-        referenced_frame_numbers=frame_numbers(source, image.frame),
-        relationship_type=_INFERRED,
-    )
-
-
-def _name_as_evidence(document: Dataset, reports: Sequence[PriorReport]) -> None:
-    """Pertinent Other Evidence Sequence (PS3.3 C.17.2): study, series, object."""
-    studies: dict[str, dict[str, dict[str, str]]] = {}
-    for one in reports:
-        series = studies.setdefault(one.study_instance_uid, {}).setdefault(one.series_instance_uid, {})
-        series[one.sop_instance_uid] = one.sop_class_uid
-    if not studies:
-        return
-    named = list(document.get("PertinentOtherEvidenceSequence", []))
-    for study, by_series in sorted(studies.items()):
-        item = Dataset()
-        item.StudyInstanceUID = study
-        item.ReferencedSeriesSequence = DicomSequence(_series(uid, ones) for uid, ones in sorted(by_series.items()))
-        named.append(item)
-    document.PertinentOtherEvidenceSequence = DicomSequence(named)
-
-
-def _series(uid: str, objects: Mapping[str, str]) -> Dataset:
-    item = Dataset()
-    item.SeriesInstanceUID = uid
-    references = []
-    for instance, sop_class in sorted(objects.items()):
-        reference = Dataset()
-        reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = sop_class, instance
-        references.append(reference)
-    item.ReferencedSOPSequence = DicomSequence(references)
-    return item
+def _image(image: FrameRef, source: Dataset) -> Item:
+    frames = frame_numbers(source, image.frame) or ()
+    names = str(source.SOPClassUID), str(source.SOPInstanceUID)
+    return tree.image(Related.INFERRED_FROM, codes.SOURCE_IMAGE, *names, frames)

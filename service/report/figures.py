@@ -61,7 +61,7 @@ def draw_image(canvas: Canvas, field: Field, grey: Grey) -> None:
     part = np.ascontiguousarray(grey[box.row0 : box.row1, box.column0 : box.column1])
     method = cv2.INTER_CUBIC if field.scale[0] > 1 else cv2.INTER_AREA
     shown = cv2.resize(part, (int(field.width), int(field.height)), interpolation=method)
-    canvas.paste(np.repeat(shown[..., np.newaxis], 3, axis=2), int(field.x), int(field.y))
+    canvas.paste_grey(np.asarray(shown, np.uint8), int(field.x), int(field.y))
 
 
 def draw_lines(canvas: Canvas, field: Field, lines: Sequence[Line]) -> None:

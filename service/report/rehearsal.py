@@ -1,7 +1,7 @@
 """One small report, made and thrown away when the fork server starts, so that every child starts with all of it loaded.
 
-highdicom reads the standard's tables when it first needs them, pydicom its dictionaries, Pillow its fonts: together
-half a second, which the child of each study would spend anew. Importing this module does it once. It starts no thread.
+pydicom reads its dictionaries when it first needs them, Pillow its fonts: together a tenth of a second, which the child
+of each study would spend anew. Importing this module does it once. It starts no thread.
 """
 
 from __future__ import annotations

@@ -14,7 +14,6 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from reference_store.values import Code
 from service.report import codes
-from service.report.codes import concept
 from service.report.identity import derived_uid, digest
 from service.report.source import NAME, VERSION, freeze, make_ours
 
@@ -75,15 +74,20 @@ def write_note(
     return Note(uid, str(document.SeriesInstanceUID), path)
 
 
+def _concept(code: Code) -> sr.CodedConcept:
+    """As highdicom takes it."""
+    return sr.CodedConcept(code.value, code.scheme, code.meaning)
+
+
 def _content(objects: Sequence[Dataset], title: Code, text: str) -> highdicom.ko.KeyObjectSelection:
     device = sr.ObserverContext(
-        observer_type=concept(codes.DEVICE),
+        observer_type=_concept(codes.DEVICE),
         observer_identifying_attributes=sr.DeviceObserverIdentifyingAttributes(
             uid=derived_uid("device", NAME, VERSION), name=NAME, manufacturer_name=NAME, model_name=NAME
         ),
     )
     return highdicom.ko.KeyObjectSelection(
-        document_title=concept(title),
+        document_title=_concept(title),
         referenced_objects=objects,
         observer_device_context=device,
         description=text or None,

@@ -156,7 +156,7 @@ def _draw_figure(canvas: Canvas, panel: Panel, clip: Clip, place: Place) -> None
 
 
 def overlay_frames(shown: OverlayClip, clip: Clip, footer: str) -> Iterator[Picture]:
-    """The frames of a clip with drawings, one after the other, all of one size; one in memory at a time."""
+    """The frames of a clip with drawings, one after the other, of one size; each is drawn over the one before it."""
     marked: dict[int, list[Line]] = {}
     for number, line in shown.marks:
         marked.setdefault(number, []).append(line)
@@ -164,14 +164,16 @@ def overlay_frames(shown: OverlayClip, clip: Clip, footer: str) -> Iterator[Pict
     crop, spacing = shown_part(clip, points)
     strip = 76
     field = fit(crop, spacing, Place(0, 0, 960, 720 - strip))
+    canvas = Canvas(960, 720)
+    for words in wrapped(shown.caption, 22, 960 * _MIDDLE, lines=1):
+        canvas.text((480, 720 - strip + 10), words, 22, WHITE, anchor="ma")
+    canvas.text((480, 720 - 10), footer, 15, MUTED, anchor="ms")
+    ground = canvas.finished().copy()
     for number, grey in enumerate(_frames(clip.frames, shown), shown.start):
-        canvas = Canvas(960, 720)
+        canvas.pixels[:] = ground  # a line may reach beyond the image
         draw_image(canvas, field, grey)
         draw_lines(canvas, field, [*shown.lines, *marked.get(number, [])])
         draw_scale_bar(canvas, field, spacing)
-        for words in wrapped(shown.caption, 22, 960 * _MIDDLE, lines=1):
-            canvas.text((480, 720 - strip + 10), words, 22, WHITE, anchor="ma")
-        canvas.text((480, 720 - 10), footer, 15, MUTED, anchor="ms")
         yield canvas.finished()
 
 

@@ -1,7 +1,11 @@
 """Overlays as Secondary Capture: what every reading station can show, whatever it makes of a structured report.
 
 One picture for each finding, each refusal with candidates and each page; a multi-frame one for each overlay clip.
-A picture's UID derives from its own pixels, so a rerun that changes nothing about it is the same object, byte for byte.
+A picture's UID derives from what it shows, so a rerun that changes nothing about it is the same object, byte for byte.
+
+Stills are coded in JPEG baseline like the clips: a tenth of the bytes to flush, to send and to keep, with grey levels
+within one of the drawn ones on average. They are there to be looked at; what was measured stands in the report. A
+destination that wants captures in another way (``captures``) has them made without loss.
 """
 
 from __future__ import annotations
@@ -10,20 +14,20 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
-import highdicom
-import numpy as np
 import simplejpeg
-from pydicom import Dataset, dcmread
-from pydicom.encaps import encapsulate
-from pydicom.sequence import Sequence as DicomSequence
+from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 
 from plugins.contract import Clip, OverlayClip, Side
+from service.report import codes, tree
+from service.report.basis import basis, reference
 from service.report.canvas import Picture
+from service.report.encoding import Elements, element, fragments, sequence, tags_of, taken, text, texts, unsigned, write
 from service.report.identity import derived_uid
 from service.report.pictures import Shown, ShownClip, footer, overlay_clips, pictures
+from service.report.previous import take_over
 from service.report.render import overlay_frames
-from service.report.source import NAME, VERSION, frame_numbers, freeze, make_ours
+from service.report.source import NAME, VERSION, frame_numbers
 from service.report.values import Content, Making, ReportObject
 
 SERIES_NUMBER, CLIP_SERIES_NUMBER = 9002, 9003
@@ -31,8 +35,11 @@ _SC = "1.2.840.10008.5.1.4.1.1.7"
 _SC_TRUE_COLOUR = "1.2.840.10008.5.1.4.1.1.7.4"
 _MOST_FRAMES = 900
 """Half a minute at 30 a second; a longer clip is cut, and its caption says so."""
-_QUALITY = 90
+_QUALITY, _CLIP_QUALITY = 95, 90
+_SAMPLING = "422"
+"""Of the colour: the way of JPEG baseline that DICOM has always known, and that every viewer shows (YBR_FULL_422)."""
 _SIDES = {Side.LEFT: "L", Side.RIGHT: "R", Side.MIDLINE: "U"}
+_LOSS_BEFORE = tags_of("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 _PER_GENERATION = 1000
 """Instance numbers of one generation: what a later one adds comes after all of the earlier."""
 
@@ -57,18 +64,32 @@ def secondary_captures(content: Content, headers: Mapping[str, Dataset], making:
 
 
 def _still(shown: Shown, source: Dataset, making: Making, number: int) -> ReportObject:
-    made = _named(shown, np.ascontiguousarray(shown.picture).data, source, making, number)
-    if (kept := _unchanged(made, making)) is not None:
+    if making.plan.lossless_captures:
+        pixels, syntax = shown.picture.tobytes(), ExplicitVRLittleEndian
+    else:
+        pixels, syntax = _coded(shown.picture, _QUALITY), JPEGBaseline8Bit
+    made = _named(shown, pixels, source, making, number)
+    made = replace(made, sop_class_uid=_SC, transfer_syntax_uid=str(syntax))
+    if (kept := take_over(made, making)) is not None:
         return kept
-    dataset = _capture(made, source, shown.picture, SERIES_NUMBER)
-    _complete(dataset, source, shown, shown.image.frame, making)
-    dataset.save_as(making.folder / made.file, enforce_file_format=True)
+    elements = _capture(made, source, shown, shown.image.frame, making)
+    rows, columns, _ = shown.picture.shape
+    if syntax == JPEGBaseline8Bit:
+        elements |= _lossy(source, shown.picture.size / len(pixels)) | _pixels("YBR_FULL_422", rows, columns)
+        coded = fragments([pixels])
+    else:
+        elements |= taken(source, _LOSS_BEFORE) if _is_lossy(source) else {}
+        elements |= _pixels("RGB", rows, columns)
+        coded = [element(0x7FE00010, "OB", pixels)]
+    write(making.folder / made.file, elements, made.transfer_syntax_uid, coded)
     return made
 
 
-def _named(
-    shown: Shown | ShownClip, pixels: bytes | memoryview, source: Dataset, making: Making, number: int
-) -> ReportObject:
+def _coded(picture: Picture, quality: int) -> bytes:
+    return bytes(simplejpeg.encode_jpeg(picture, quality=quality, colorsubsampling=_SAMPLING))
+
+
+def _named(shown: Shown | ShownClip, pixels: bytes, source: Dataset, making: Making, number: int) -> ReportObject:
     """What the object is called, decided by what it shows."""
     study, root = str(source.StudyInstanceUID), making.plan.uid_root
     what = hashlib.sha256(pixels).hexdigest() + making.corrected_identity
@@ -76,9 +97,9 @@ def _named(
     series = "sc-clip" if isinstance(shown, ShownClip) else "sc"
     return ReportObject(
         sop_instance_uid=uid,
-        sop_class_uid=_SC,
+        sop_class_uid=_SC_TRUE_COLOUR,
         series_instance_uid=derived_uid("series", study, series, root=root),
-        transfer_syntax_uid=ExplicitVRLittleEndian,
+        transfer_syntax_uid=JPEGBaseline8Bit,
         role="sc",
         key=shown.key,
         instance_number=making.moment.generation * _PER_GENERATION + number,
@@ -87,67 +108,68 @@ def _named(
     )
 
 
-def _unchanged(made: ReportObject, making: Making) -> ReportObject | None:
-    """The same picture as before is the same object: its bytes are taken over, never written anew."""
-    for before in making.previous:
-        if before.key == made.key and before.path.is_file():
-            header = dcmread(before.path, stop_before_pixels=True)
-            if header.SOPInstanceUID == made.sop_instance_uid:
-                (making.folder / made.file).write_bytes(before.path.read_bytes())
-                return replace(made, instance_number=int(header.InstanceNumber))
-    return None
-
-
-def _capture(made: ReportObject, source: Dataset, picture: Picture, series_number: int) -> Dataset:
-    dataset = highdicom.sc.SCImage.from_ref_dataset(
-        ref_dataset=source,
-        pixel_array=picture,
-        photometric_interpretation="RGB",
-        bits_allocated=8,
-        coordinate_system="PATIENT",
-        series_instance_uid=made.series_instance_uid,
-        series_number=series_number,
-        sop_instance_uid=made.sop_instance_uid,
-        instance_number=made.instance_number,
-        manufacturer=NAME,
-        patient_orientation=("L", "F"),
-        transfer_syntax_uid=ExplicitVRLittleEndian,
-        specific_character_set="ISO_IR 192",
-    )
-    dataset.PatientOrientation = None  # unknown for a hand-held probe; the library insists on one
-    return dataset
-
-
-def _complete(dataset: Dataset, source: Dataset, shown: Shown | ShownClip, frame: int, making: Making) -> None:
-    """What a capture needs to be found and believed: source image, derivation, marks of burned-in text."""
+def _capture(made: ReportObject, source: Dataset, shown: Shown | ShownClip, frame: int, making: Making) -> Elements:
+    """A capture without its pixels, with what it needs to be found and believed: source image, derivation, marks."""
+    is_clip = isinstance(shown, ShownClip)
+    number = CLIP_SERIES_NUMBER if is_clip else SERIES_NUMBER
     research = " (research)" if making.plan.content_qualification == "RESEARCH" else ""
-    dataset.SeriesDescription = f"{NAME} overlays{research}"
-    dataset.ImageType = ["DERIVED", "SECONDARY"]
-    dataset.ConversionType = "WSD"
-    dataset.BurnedInAnnotation = "YES"
-    dataset.RecognizableVisualFeatures = "NO"
-    dataset.DerivationDescription = "Source image with outline and caption drawn over it"
-    dataset.ImageComments = shown.title[:1024]
-    item = Dataset()
-    item.ReferencedSOPClassUID = source.SOPClassUID
-    item.ReferencedSOPInstanceUID = source.SOPInstanceUID
-    if (frames := frame_numbers(source, frame)) is not None:
-        item.ReferencedFrameNumber = frames
-    purpose = Dataset()
-    purpose.CodeValue, purpose.CodingSchemeDesignator = "121322", "DCM"
-    purpose.CodeMeaning = "Source of Image Processing Operation"
-    item.PurposeOfReferenceCodeSequence = DicomSequence([purpose])
-    dataset.SourceImageSequence = DicomSequence([item])
-    if shown.side in _SIDES:  # of the image: the series may hold both sides
-        dataset.ImageLaterality = _SIDES[shown.side]
-    else:
-        dataset.Laterality = ""  # Type 2C, and truly unknown
-    if "LossyImageCompression" not in dataset and str(source.get("LossyImageCompression", "")) == "01":
-        for keyword in ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"):
-            if keyword in source:
-                dataset[keyword] = source[keyword]
-    make_ours(dataset, source, making.plan.content_qualification)
-    freeze(dataset, making.moment.time)
+    ours = texts(
+        {
+            0x00080008: ("CS", "DERIVED\\SECONDARY"),
+            0x00080064: ("CS", "WSD"),
+            0x0008103E: ("LO", f"{NAME} {'overlay clips' if is_clip else 'overlays'}{research}"),
+            0x00082111: ("ST", "Source image with outline and caption drawn over it"),
+            0x00181012: ("DA", making.moment.time.strftime("%Y%m%d")),
+            0x00181014: ("TM", making.moment.time.strftime("%H%M%S")),
+            0x00200020: ("CS", ""),  # orientation: unknown for a hand-held probe
+            0x00204000: ("LT", shown.title[:1024]),
+            0x00280301: ("CS", "YES"),  # annotation burned in
+            0x00280302: ("CS", "NO"),  # recognizable features
+        }
+    )
+    purpose = [tree.code_item(codes.SOURCE_OF_PROCESSING)]
+    frames = frame_numbers(source, frame)
+    image = reference(str(source.SOPInstanceUID), str(source.SOPClassUID), purpose, frames)
+    ours[0x00082112] = sequence(0x00082112, [image])
+    # the side belongs to the image: the series may hold both. Without one Laterality is Type 2C, and truly unknown
+    tag = 0x00200062 if shown.side in _SIDES else 0x00200060
+    ours[tag] = text(tag, "CS", _SIDES.get(shown.side, ""))
+    return {**basis(made, source, making, modality="OT", series_number=number), **ours}
+
+
+def _pixels(interpretation: str, rows: int, columns: int) -> Elements:
+    """Eight bits, three samples, pixel by pixel."""
+    numbers = {
+        0x00280002: 3, 0x00280006: 0, 0x00280010: rows, 0x00280011: columns, 0x00280100: 8, 0x00280101: 8,
+        0x00280102: 7, 0x00280103: 0,
+    }  # fmt: skip
+    told = {tag: unsigned(tag, number) for tag, number in numbers.items()}
+    return {**told, 0x00280004: text(0x00280004, "CS", interpretation)}
+
+
+def _lossy(source: Dataset, ratio: float) -> Elements:
+    """Our own loss, told after what the source image lost before (PS3.3 C.7.6.1.1.5)."""
+    before = [_values(source, f"LossyImageCompression{name}") for name in ("Ratio", "Method")]
+    if len(before[0]) != len(before[1]):  # they go in pairs
+        before = [[], []]
+    return texts(
+        {
+            0x00282110: ("CS", "01"),
+            0x00282112: ("DS", "\\".join([*before[0], f"{ratio:.4g}"])),
+            0x00282114: ("CS", "\\".join([*before[1], "ISO_10918_1"])),
+        }
+    )
+
+
+def _is_lossy(source: Dataset) -> bool:
+    return str(source.get("LossyImageCompression", "")) == "01"
+
+
+def _values(source: Dataset, keyword: str) -> list[str]:
+    if not _is_lossy(source) or not source.get(keyword):
+        return []
+    value = source[keyword].value
+    return [str(one) for one in (value if source[keyword].VM > 1 else [value])]
 
 
 def _cine(shown: ShownClip, source: Dataset, making: Making, number: int) -> ReportObject:
@@ -156,37 +178,20 @@ def _cine(shown: ShownClip, source: Dataset, making: Making, number: int) -> Rep
     cut = replace(wanted, stop=min(stop, wanted.start + _MOST_FRAMES))
     if cut.stop < stop:
         cut = replace(cut, caption=f"{cut.caption} · first {_MOST_FRAMES} frames")
-    coded: list[bytes] = []
+    coded, shape = [], (0, 0)
     for picture in overlay_frames(cut, clip, footer(None, making)):
-        if not coded:
-            first = picture
-        coded.append(simplejpeg.encode_jpeg(np.ascontiguousarray(picture), quality=_QUALITY, colorsubsampling="422"))
+        coded.append(_coded(picture, _CLIP_QUALITY))
+        shape = (picture.shape[0], picture.shape[1])
     made = _named(shown, b"".join(coded), source, making, number)
-    made = replace(made, sop_class_uid=_SC_TRUE_COLOUR, transfer_syntax_uid=JPEGBaseline8Bit)
-    if (kept := _unchanged(made, making)) is not None:
+    if (kept := take_over(made, making)) is not None:
         return kept
-    dataset = _capture(made, source, first, CLIP_SERIES_NUMBER)
-    _into_cine(dataset, coded, first.size, _frame_time_ms(clip, cut))
-    _complete(dataset, source, shown, cut.start, making)
-    dataset.SeriesDescription = dataset.SeriesDescription.replace("overlays", "overlay clips")
-    dataset.save_as(making.folder / made.file, enforce_file_format=True)
+    elements = _capture(made, source, shown, cut.start, making)
+    elements |= _lossy(source, shape[0] * shape[1] * 3 * len(coded) / sum(map(len, coded)))
+    elements |= _pixels("YBR_FULL_422", *shape)
+    elements |= texts({0x00280008: ("IS", str(len(coded))), 0x00181063: ("DS", f"{_frame_time_ms(clip, cut):.6g}")})
+    elements[0x00280009] = element(0x00280009, "AT", b"\x18\x00\x63\x10")  # frames follow each other in Frame Time
+    write(making.folder / made.file, elements, made.transfer_syntax_uid, fragments(coded))
     return made
-
-
-def _into_cine(dataset: Dataset, coded: list[bytes], frame_size: int, frame_time_ms: float) -> None:
-    """Turn a still capture into Multi-frame True Color Secondary Capture (PS3.3 A.8.5), JPEG baseline."""
-    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = _SC_TRUE_COLOUR
-    dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
-    dataset.PhotometricInterpretation = "YBR_FULL_422"
-    dataset.NumberOfFrames = len(coded)
-    dataset.FrameIncrementPointer = 0x00181063
-    dataset.FrameTime = f"{frame_time_ms:.6g}"
-    dataset.PixelData = encapsulate(coded)
-    dataset["PixelData"].is_undefined_length = True
-    dataset["PixelData"].VR = "OB"
-    dataset.LossyImageCompression = "01"
-    dataset.LossyImageCompressionRatio = f"{frame_size * len(coded) / sum(map(len, coded)):.4g}"
-    dataset.LossyImageCompressionMethod = "ISO_10918_1"
 
 
 def _frame_time_ms(clip: Clip, shown: OverlayClip) -> float:

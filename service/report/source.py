@@ -11,9 +11,9 @@ from datetime import datetime
 from pathlib import Path
 
 from pydicom import Dataset, dcmread
-from pydicom.sequence import Sequence as DicomSequence
 
 from service import __version__
+from service.report.encoding import CHARACTER_SET, tags_of
 
 NAME, VERSION = "nmus", __version__
 """How results call their maker."""
@@ -35,6 +35,39 @@ _SEXES = {"M", "F", "O", ""}
 _NOW_DATES = {"InstanceCreationDate", "ContentDate", "DateOfSecondaryCapture", "SeriesDate", "PresentationCreationDate"}
 _NOW_TIMES = {"InstanceCreationTime", "ContentTime", "TimeOfSecondaryCapture", "SeriesTime", "PresentationCreationTime"}
 _NOW_DATETIMES = {"ContributionDateTime", "ObservationDateTime"}
+STUDY_ATTRIBUTES = tags_of(
+    "ReferencedPatientSequence", "PatientName", "PatientID", "IssuerOfPatientID", "TypeOfPatientID",
+    "IssuerOfPatientIDQualifiersSequence", "SourcePatientGroupIdentificationSequence",
+    "GroupOfPatientsIdentificationSequence", "PatientBirthDate", "PatientBirthTime",
+    "PatientBirthDateInAlternativeCalendar", "PatientDeathDateInAlternativeCalendar", "PatientAlternativeCalendar",
+    "PatientSex", "QualityControlSubject", "StrainDescription", "StrainNomenclature", "StrainStockSequence",
+    "StrainAdditionalInformation", "StrainCodeSequence", "GeneticModificationsSequence", "OtherPatientNames",
+    "OtherPatientIDsSequence", "ReferencedPatientPhotoSequence", "EthnicGroupCodeSequence",
+    "PatientSpeciesDescription", "PatientSpeciesCodeSequence", "PatientBreedDescription", "PatientBreedCodeSequence",
+    "BreedRegistrationSequence", "ResponsiblePerson", "ResponsiblePersonRole", "ResponsibleOrganization",
+    "PatientComments", "PatientIdentityRemoved", "DeidentificationMethod", "DeidentificationMethodCodeSequence",
+    "ClinicalTrialSponsorName", "ClinicalTrialProtocolID", "ClinicalTrialProtocolName",
+    "IssuerOfClinicalTrialProtocolID", "OtherClinicalTrialProtocolIDsSequence", "ClinicalTrialSiteID",
+    "ClinicalTrialSiteName", "IssuerOfClinicalTrialSiteID", "ClinicalTrialSubjectID",
+    "IssuerOfClinicalTrialSubjectID", "ClinicalTrialSubjectReadingID", "IssuerOfClinicalTrialSubjectReadingID",
+    "ClinicalTrialProtocolEthicsCommitteeName", "ClinicalTrialProtocolEthicsCommitteeApprovalNumber", "StudyDate",
+    "StudyTime", "AccessionNumber", "IssuerOfAccessionNumberSequence", "ReferringPhysicianName",
+    "ReferringPhysicianIdentificationSequence", "ConsultingPhysicianName",
+    "ConsultingPhysicianIdentificationSequence", "StudyDescription", "ProcedureCodeSequence", "PhysiciansOfRecord",
+    "PhysiciansOfRecordIdentificationSequence", "NameOfPhysiciansReadingStudy",
+    "PhysiciansReadingStudyIdentificationSequence", "ReferencedStudySequence", "StudyInstanceUID", "StudyID",
+    "RequestingService", "RequestingServiceCodeSequence", "ReasonForPerformedProcedureCodeSequence",
+    "AdmittingDiagnosesDescription", "AdmittingDiagnosesCodeSequence", "PatientAge", "PatientSize",
+    "PatientSizeCodeSequence", "PatientBodyMassIndex", "MeasuredAPDimension", "MeasuredLateralDimension",
+    "PatientWeight", "MedicalAlerts", "Allergies", "Occupation", "SmokingStatus", "AdditionalPatientHistory",
+    "PregnancyStatus", "LastMenstrualDate", "PatientSexNeutered", "ReasonForVisit", "ReasonForVisitCodeSequence",
+    "AdmissionID", "IssuerOfAdmissionIDSequence", "ServiceEpisodeID", "ServiceEpisodeDescription",
+    "IssuerOfServiceEpisodeIDSequence", "PatientState", "ClinicalTrialTimePointID",
+    "ClinicalTrialTimePointDescription", "LongitudinalTemporalOffsetFromEvent", "LongitudinalTemporalEventType",
+    "ClinicalTrialTimePointTypeCodeSequence", "IssuerOfClinicalTrialTimePointID",
+    "ConsentForClinicalTrialUseSequence",
+)  # fmt: skip
+"""What a report carries over from its images: modules of patient, clinical trial and study (PS3.3 C.7.1, C.7.2)."""
 _PIXELS = {"PixelData", "FloatPixelData", "DoubleFloatPixelData"}
 
 
@@ -53,7 +86,7 @@ def header(path: Path) -> Dataset:
     if not re.fullmatch(r"(\d{2}){0,3}(\.\d{1,6})?", str(dataset.StudyTime)):
         dataset.StudyTime = ""
     dataset.decode()  # with its own character set, before it is said to be in ours
-    dataset.SpecificCharacterSet = "ISO_IR 192"
+    dataset.SpecificCharacterSet = CHARACTER_SET
     return dataset
 
 
@@ -111,24 +144,3 @@ def make_ours(dataset: Dataset, source: Dataset, plan_qualification: str) -> Non
     for keyword in ("StudyDescription", "PatientAge", "IssuerOfPatientID", "ReferencedStudySequence"):
         if keyword in source and keyword not in dataset:
             dataset[keyword] = source[keyword]
-    _requests(dataset, source)
-
-
-def _requests(dataset: Dataset, source: Dataset) -> None:
-    """Referenced Request Sequence (SR Document General, 1C) of what the scanner knew of the order."""
-    if "ReferencedRequestSequence" in dataset or not dataset.get("CompletionFlag"):
-        return
-    accession = str(source.get("AccessionNumber", ""))
-    if not accession:
-        return
-    known = next(iter(source.get("RequestAttributesSequence", []) or []), Dataset())
-    item = Dataset()
-    item.StudyInstanceUID = source.StudyInstanceUID
-    item.ReferencedStudySequence = DicomSequence()
-    item.AccessionNumber = accession
-    item.PlacerOrderNumberImagingServiceRequest = ""
-    item.FillerOrderNumberImagingServiceRequest = ""
-    item.RequestedProcedureID = str(known.get("RequestedProcedureID", ""))
-    item.RequestedProcedureDescription = str(known.get("RequestedProcedureDescription", ""))
-    item.RequestedProcedureCodeSequence = DicomSequence(known.get("RequestedProcedureCodeSequence", []) or [])
-    dataset.ReferencedRequestSequence = DicomSequence([item])

@@ -8,34 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import cast
 
-from highdicom import ContributingEquipment, sr
-from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from pydicom import Dataset, dcmread
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_sequence_item
-from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import ExplicitVRLittleEndian
 
 from plugins.codes import PRIVATE_SCHEME
-from plugins.contract import Finding, Result, Scope
-from reference_store.values import Code
-from service.report import codes
-from service.report.codes import concept
-from service.report.comparisons import add_comparisons
+from plugins.contract import Finding, PriorReport, Result, Scope
+from service.report import codes, tree
+from service.report.basis import basis, by_study, evidence
+from service.report.comparisons import comparisons, earlier_reports
+from service.report.encoding import Elements, item, joined, sequence, taken, text, texts, write
 from service.report.identity import derived_uid, digest
 from service.report.measurement_groups import Subjects, distinct, group, pseudonym
 from service.report.narrative import evaluations
-from service.report.source import NAME, VERSION, freeze, make_ours
-from service.report.tree import Item, content_sequence
-from service.report.values import SR_CLASSES, Content, Making, Plan, ReportObject
+from service.report.source import NAME, STUDY_ATTRIBUTES, VERSION
+from service.report.tree import Item, Related
+from service.report.values import SR_CLASSES, Content, Making, ReportObject
 
 SERIES_NUMBER = 9001
-_CLASSES = {"comprehensive-3d": sr.Comprehensive3DSR, "comprehensive": sr.ComprehensiveSR}
-_CONTAINS = sr.RelationshipTypeValues.CONTAINS
-_SCHEME_UID = "2.25.208379423384107229553163218353253811041"
 _DEVICE_UID = derived_uid("device", NAME, VERSION)
+_PROCEDURE_CODES = 0x00321064
 
 
 def structured_reports(content: Content, headers: Mapping[str, Dataset], making: Making) -> list[ReportObject]:
@@ -88,106 +80,156 @@ def _cut(result: Result, images: Mapping[str, Dataset]) -> Result | None:
 def _write(
     content: Content, headers: Mapping[str, Dataset], key: str, making: Making, evidence_digest: str
 ) -> ReportObject:
-    plan, moment, study = making.plan, making.moment, content.study_instance_uid
-    sr_class = key.split("|")[1]
-    evidence = [headers[uid] for uid in sorted(headers)]
-    series = derived_uid("series", study, key, root=plan.uid_root)
+    plan, study, sr_class = making.plan, content.study_instance_uid, key.split("|")[1]
     uid = derived_uid("sr", study, key, VERSION, evidence_digest, root=plan.uid_root)
-    before = [dcmread(one.path, stop_before_pixels=True) for one in making.previous if one.key == key]
-    document = _CLASSES[sr_class](
-        evidence=evidence,
-        content=_frame(headers)[0],
-        series_instance_uid=series,
-        series_number=SERIES_NUMBER,
+    made = ReportObject(
         sop_instance_uid=uid,
-        instance_number=moment.generation,
-        manufacturer=NAME,
-        is_complete=True,
-        is_final=False,
-        institution_name=plan.organisation or None,
+        sop_class_uid=SR_CLASSES[sr_class],
+        series_instance_uid=derived_uid("series", study, key, root=plan.uid_root),
         transfer_syntax_uid=ExplicitVRLittleEndian,
-        specific_character_set="ISO_IR 192",
-        previous_versions=[one for one in before[:1] if uid != one.SOPInstanceUID] or None,
-        contributing_equipment=[_processing_equipment()],
-        coding_schemes=[
-            CodingSchemeIdentificationItem(
-                PRIVATE_SCHEME, uid=_SCHEME_UID, name="nmus private codes", version="1", responsible_organization=NAME
-            )
-        ],
+        role="sr",
+        key=key,
+        instance_number=making.moment.generation,
+        file=f"{uid}.dcm",
+        sr_class=sr_class,
     )
-    document.SeriesDescription = f"nmus measurements{' (research)' if plan.content_qualification == 'RESEARCH' else ''}"
-    for item in document.get("PredecessorDocumentsSequence", []):
-        _name_the_purpose(item)
-    make_ours(document, evidence[0], plan.content_qualification)
-    freeze(document, moment.time)
-    add_comparisons(document, content, headers)
-    _fill(document, content, headers, plan)
-    name = f"{uid}.dcm"
-    document.save_as(making.folder / name, enforce_file_format=True)
-    return ReportObject(
-        uid, SR_CLASSES[sr_class], series, str(ExplicitVRLittleEndian), "sr", key, moment.generation, name, sr_class
-    )
-
-
-def _frame(headers: Mapping[str, Dataset]) -> sr.MeasurementReport:
-    """The report without what was found: who observed, which procedure, which images."""
-    observer = sr.ObserverContext(
-        observer_type=concept(codes.DEVICE),
-        observer_identifying_attributes=sr.DeviceObserverIdentifyingAttributes(
-            uid=_DEVICE_UID, name=NAME, manufacturer_name=NAME, model_name=NAME, serial_number=VERSION
-        ),
-    )
-    return sr.MeasurementReport(
-        observation_context=sr.ObservationContext(observer_device_context=observer),
-        procedure_reported=concept(codes.IMAGING_PROCEDURE),
-        imaging_measurements=[_placeholder()],
-        title=concept(codes.IMAGING_MEASUREMENT_REPORT),
-        referenced_images=[one for one in headers.values() if "Rows" in one],
-    )
-
-
-def _fill(document: Dataset, content: Content, headers: Mapping[str, Dataset], plan: Plan) -> None:
-    """Put what was found into its places, encoded; from here on the document is only written."""
-    first = headers[min(headers)]
-    subjects = Subjects(headers, dict(content.parameters), pseudonym(first, plan.tracking_secret))
-    measurements = _container(document, codes.IMAGING_MEASUREMENTS)
-    if groups := _groups(content.results, subjects):
-        _put(measurements, groups)
-    else:  # highdicom insists on a group, viewers on the container: it stays, empty
-        del measurements.ContentSequence
-    if told := evaluations(content, headers):
-        container = _container(document, codes.QUALITATIVE_EVALUATIONS)
-        _put(container, [*told, *(_encoded(item) for item in container.get("ContentSequence", ()))])
-    _as_encoded(document)
-
-
-def _container(document: Dataset, name: Code) -> Dataset:
-    """The heading of that name, made where there is none."""
-    for item in document.ContentSequence:
-        if item.name == concept(name):
-            return cast(Dataset, item)
-    made = sr.ContainerContentItem(concept(name), relationship_type=_CONTAINS)
-    document.ContentSequence.append(made)
+    elements = _document(made, headers, making)
+    if reports := earlier_reports(content):
+        elements[0x0040A385] = _pertinent(elements, reports)
+    elements[0x0040A730] = sequence(0x0040A730, _told(content, headers, making))
+    write(making.folder / made.file, elements, made.transfer_syntax_uid)
     return made
 
 
-def _put(container: Dataset, items: Sequence[Item]) -> None:
-    content = content_sequence(items)
-    container[content.tag] = content
-    _as_encoded(container)
+def _document(made: ReportObject, headers: Mapping[str, Dataset], making: Making) -> Elements:
+    """Everything but what is said (PS3.3 C.17.1 and C.17.2)."""
+    images = [headers[uid] for uid in sorted(headers)]
+    first, plan = images[0], making.plan
+    research = " (research)" if plan.content_qualification == "RESEARCH" else ""
+    template = text(0x00080105, "CS", "DCMR") + text(0x0040DB00, "CS", "1500")
+    elements = taken(first, STUDY_ATTRIBUTES) | basis(made, first, making, modality="SR", series_number=SERIES_NUMBER)
+    elements |= texts(
+        {
+            0x0008103E: ("LO", f"{NAME} measurements{research}"),
+            0x0040A040: ("CS", "CONTAINER"),
+            0x0040A050: ("CS", "CONTINUOUS"),
+            0x0040A491: ("CS", "COMPLETE"),
+            0x0040A493: ("CS", "UNVERIFIED"),
+            0x0040A496: ("CS", "PRELIMINARY"),
+        }
+    )
+    if plan.organisation:
+        elements[0x00080080] = text(0x00080080, "LO", plan.organisation)
+    lists = {
+        0x00080110: [_scheme()],
+        0x00081111: [],  # performed procedure steps: none is known
+        0x0040A043: [tree.code_item(codes.IMAGING_MEASUREMENT_REPORT)],
+        0x0040A372: [],
+        0x0040A504: [item(template)],
+    }
+    elements |= {tag: sequence(tag, items) for tag, items in lists.items()}
+    own = [one for one in images if one.StudyInstanceUID == first.StudyInstanceUID]
+    other = [one for one in images if one.StudyInstanceUID != first.StudyInstanceUID]
+    elements |= {tag: evidence(tag, named) for tag, named in ((0x0040A375, own), (0x0040A385, other)) if named}
+    return elements | _predecessor(made, making) | _request(first)
 
 
-def _encoded(item: Dataset) -> Item:
-    """What highdicom made, as the tree's own items are."""
-    buffer = DicomBytesIO()
-    buffer.is_little_endian, buffer.is_implicit_VR = True, False
-    write_sequence_item(buffer, item, ["utf8"])
-    return bytes(buffer.getvalue())
+def _pertinent(elements: Elements, reports: Sequence[PriorReport]) -> bytes:
+    """Pertinent Other Evidence Sequence: other studies' images, as before, and the earlier reports."""
+    studies: dict[str, dict[str, dict[str, str]]] = {}
+    for one in sorted(reports, key=lambda one: (one.study_instance_uid, one.series_instance_uid)):
+        series = studies.setdefault(one.study_instance_uid, {}).setdefault(one.series_instance_uid, {})
+        series[one.sop_instance_uid] = one.sop_class_uid
+    before = elements.get(0x0040A385, sequence(0x0040A385))[12:]
+    return sequence(0x0040A385, [before, by_study(0x0040A385, studies)[12:]])
 
 
-def _as_encoded(dataset: Dataset) -> None:
-    """Tell pydicom that encoded elements are in the document's own encoding, so that it writes them as they are."""
-    dataset.set_original_encoding(False, True, dataset._character_set)
+def _predecessor(made: ReportObject, making: Making) -> Elements:
+    """The report that this one amends, with the purpose of the reference (PS3.16 CID 7008)."""
+    before = next((one for one in making.previous if one.key == made.key), None)
+    if before is None:
+        return {}
+    known = dcmread(before.path, stop_before_pixels=True)
+    if known.SOPInstanceUID == made.sop_instance_uid:
+        return {}
+    one = {
+        str(known.StudyInstanceUID): {str(known.SeriesInstanceUID): {str(known.SOPInstanceUID): str(known.SOPClassUID)}}
+    }
+    return {0x0040A360: by_study(0x0040A360, one, [tree.code_item(codes.REPLACED_REPORT)])}
+
+
+def _request(source: Dataset) -> Elements:
+    """Referenced Request Sequence (SR Document General, 1C) of what the scanner knew of the order."""
+    accession = str(source.get("AccessionNumber", ""))
+    if not accession:
+        return {}
+    known = next(iter(source.get("RequestAttributesSequence", []) or []), Dataset())
+    asked = texts(
+        {
+            0x00080050: ("SH", accession),
+            0x0020000D: ("UI", str(source.StudyInstanceUID)),
+            0x00321060: ("LO", str(known.get("RequestedProcedureDescription", "") or "")),
+            0x00401001: ("SH", str(known.get("RequestedProcedureID", "") or "")),
+            0x00402016: ("LO", ""),  # placer's and filler's order numbers
+            0x00402017: ("LO", ""),
+        }
+    )
+    asked[0x00081110] = sequence(0x00081110)
+    asked |= {_PROCEDURE_CODES: sequence(_PROCEDURE_CODES)} | taken(known, [_PROCEDURE_CODES])
+    return {0x0040A370: sequence(0x0040A370, [item(joined(asked))])}
+
+
+def _scheme() -> Item:
+    """Whose the private codes are."""
+    return item(
+        joined(
+            texts(
+                {
+                    0x00080102: ("SH", PRIVATE_SCHEME),
+                    0x00080103: ("SH", "1"),
+                    0x00080115: ("ST", "nmus private codes"),
+                    0x00080116: ("ST", NAME),
+                }
+            )
+        )
+    )
+
+
+def _told(content: Content, headers: Mapping[str, Dataset], making: Making) -> list[Item]:
+    """The content tree under its root (TID 1500)."""
+    context, modifies = Related.HAS_OBS_CONTEXT, Related.HAS_CONCEPT_MOD
+    first = headers[min(headers)]
+    subjects = Subjects(headers, dict(content.parameters), pseudonym(first, making.plan.tracking_secret))
+    items = [
+        tree.coded(modifies, codes.LANGUAGE, codes.ENGLISH),
+        tree.coded(context, codes.OBSERVER_TYPE, codes.DEVICE),
+        tree.uid(context, codes.OBSERVER_UID, _DEVICE_UID),
+        tree.text(context, codes.OBSERVER_NAME, NAME),
+        tree.text(context, codes.OBSERVER_MANUFACTURER, NAME),
+        tree.text(context, codes.OBSERVER_MODEL, NAME),
+        tree.text(context, codes.OBSERVER_SERIAL_NUMBER, VERSION),
+        tree.coded(modifies, codes.PROCEDURE_REPORTED, codes.IMAGING_PROCEDURE),
+    ]
+    if library := [_library_entry(one) for one in headers.values() if "Rows" in one]:
+        images = tree.container(Related.CONTAINS, codes.IMAGE_LIBRARY_GROUP, library)
+        items.append(tree.container(Related.CONTAINS, codes.IMAGE_LIBRARY, [images]))
+    # viewers insist on this container: without a finding it stays, empty
+    items.append(tree.container(Related.CONTAINS, codes.IMAGING_MEASUREMENTS, _groups(content.results, subjects)))
+    if told := [*evaluations(content, headers), *comparisons(content, headers)]:
+        items.append(tree.container(Related.CONTAINS, codes.QUALITATIVE_EVALUATIONS, told))
+    return items
+
+
+def _library_entry(image: Dataset) -> Item:
+    """An image with what it is (TID 1601 and 1602)."""
+    related = Related.HAS_ACQ_CONTEXT
+    told = [tree.coded(related, codes.MODALITY, codes.ULTRASOUND)]
+    if image.get("FrameOfReferenceUID"):
+        told.append(tree.uid(related, codes.FRAME_OF_REFERENCE, str(image.FrameOfReferenceUID)))
+    told.append(tree.number(related, codes.PIXEL_ROWS, int(image.Rows), codes.PIXELS))
+    told.append(tree.number(related, codes.PIXEL_COLUMNS, int(image.Columns), codes.PIXELS))
+    names = str(image.SOPClassUID), str(image.SOPInstanceUID)
+    return tree.image(Related.CONTAINS, codes.SOURCE, *names, children=told)
 
 
 def _groups(results: Sequence[Result], subjects: Subjects) -> list[Item]:
@@ -204,27 +246,3 @@ def _groups(results: Sequence[Result], subjects: Subjects) -> list[Item]:
 
 def _findings(result: Result) -> list[Finding]:
     return [one for one in result.outcomes if isinstance(one, Finding)]
-
-
-def _placeholder() -> sr.MeasurementsAndQualitativeEvaluations:
-    return sr.MeasurementsAndQualitativeEvaluations(sr.TrackingIdentifier(_DEVICE_UID, "none"))
-
-
-def _processing_equipment() -> ContributingEquipment:
-    return ContributingEquipment(
-        manufacturer=NAME,
-        purpose_of_reference=concept(codes.PROCESSING_EQUIPMENT),
-        manufacturer_model_name=NAME,
-        software_versions=VERSION,
-    )
-
-
-def _name_the_purpose(item: Dataset) -> None:
-    """Say of each predecessor that this report replaces it (PS3.16 CID 7008)."""
-    for series in item.ReferencedSeriesSequence:
-        for reference in series.ReferencedSOPSequence:
-            code = Dataset()
-            code.CodeValue = codes.REPLACED_REPORT.value
-            code.CodingSchemeDesignator = codes.REPLACED_REPORT.scheme
-            code.CodeMeaning = codes.REPLACED_REPORT.meaning
-            reference.PurposeOfReferenceCodeSequence = DicomSequence([code])

@@ -49,6 +49,8 @@ class Plan:
     """``study`` or ``series``."""
     content_qualification: str = "RESEARCH"
     secondary_capture: bool = True
+    lossless_captures: bool = False
+    """Stills as drawn rather than in JPEG baseline: where a destination wants captures in a way of its own."""
     organisation: str = ""
     uid_root: str = ""
     tracking_secret: bytes = field(default=b"", repr=False)

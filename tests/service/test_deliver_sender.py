@@ -5,20 +5,28 @@ import json
 import socket
 import threading
 from collections import deque
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
+import simplejpeg
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import Dataset, dcmread
+from pydicom.dataset import FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.filereader import read_dataset
+from pydicom.uid import JPEGBaseline8Bit
 from pynetdicom import AE, evt
 from pynetdicom.presentation import build_context
 
 from service.config import Destination, Settings, validated
 from service.deliver.answers import Fate, of_http, of_status
 from service.deliver.sender import CIRCUIT_SECONDS, OBJECT_SECONDS, Sender, peer_for, senders, wait_seconds
+from service.deliver.store import StorePeer
 from service.errors import Unreachable
-from service.ledger import Instance, Ledger, Outcome, OutgoingState, Result
+from service.ledger import Instance, Ledger, Outcome, Outgoing, OutgoingState, Result
 from service.receive.file_header import file_header
 
 COMPREHENSIVE_3D = "1.2.840.10008.5.1.4.1.1.88.34"
@@ -264,6 +272,30 @@ def test_a_peer_that_knows_only_implicit_vr_gets_it(ledger, posted, pacs, tmp_pa
     posted("pacs")
     assert sender(ledger, destination(there.port), tmp_path, clock).step() == 1
     assert len(there.stored) == 1
+
+
+def test_an_overlay_in_jpeg_is_decoded_for_a_peer_that_takes_none(pacs, tmp_path) -> None:
+    there = pacs(CAPTURE, syntax=IMPLICIT)
+    picture = np.full((16, 24, 3), (10, 200, 90), np.uint8)
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    dataset.SOPClassUID, dataset.SOPInstanceUID = CAPTURE, "2.25.1"
+    dataset.Rows, dataset.Columns, dataset.SamplesPerPixel, dataset.PlanarConfiguration = 16, 24, 3, 0
+    dataset.PhotometricInterpretation, dataset.PixelRepresentation = "YBR_FULL_422", 0
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
+    dataset.PixelData = encapsulate([simplejpeg.encode_jpeg(picture, 95, colorsubsampling="422")])
+    dataset["PixelData"].is_undefined_length = True
+    dataset["PixelData"].VR = "OB"
+    dataset.save_as(tmp_path / "capture.dcm", enforce_file_format=True)
+    overlay = Outgoing(1, "2.25.1", CAPTURE, str(JPEGBaseline8Bit), "1.2", "capture.dcm", 1, "pacs",
+                       OutgoingState.SENDING, 1, 0.0, 0.0)  # fmt: skip
+    ((_, answer),) = StorePeer(destination(there.port), "NMUS", tmp_path).send([overlay])
+    assert answer.fate is Fate.SENT
+    ((uid, encoded),) = there.stored
+    stored = read_dataset(BytesIO(encoded), is_implicit_VR=True, is_little_endian=True)
+    assert (uid, stored.PhotometricInterpretation) == ("2.25.1", "RGB")
+    assert np.allclose(np.frombuffer(stored.PixelData, np.uint8).reshape(16, 24, 3), picture, atol=3)
 
 
 def test_rejected_for_good_is_a_dead_letter_until_re_driven(ledger, posted, pacs, tmp_path, clock) -> None:

@@ -17,6 +17,7 @@ from pydicom.filewriter import write_dataset
 
 from reference_store.values import Code
 from service.report import tree
+from service.report.encoding import sequence
 from service.report.measurement_groups import dense
 from service.report.tree import Related
 
@@ -43,10 +44,7 @@ def ours(item):
     """A data set that holds nothing but this item, as it would stand in a document."""
     holder = Dataset()
     holder.SpecificCharacterSet = "ISO_IR 192"
-    content = tree.content_sequence([item])
-    holder[content.tag] = content
-    holder.set_original_encoding(False, True, holder._character_set)
-    return written(holder)
+    return written(holder) + sequence(0x0040A730, [item])
 
 
 def theirs(item):
