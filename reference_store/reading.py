@@ -8,14 +8,15 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
-
-from jsonschema import Draft202012Validator
+from typing import TYPE_CHECKING, Any
 
 from reference_store import documents as d
 from reference_store.anatomy import recognise
 from reference_store.meaning import contradictions
 from reference_store.values import View
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 _SCHEMA = Path(__file__).with_name("schema") / "reference_document.schema.json"
 _CARRIED = ("depth_mm", "frequency_MHz")
@@ -36,6 +37,8 @@ class DocumentError(ValueError):
 
 @cache
 def _validator() -> Draft202012Validator:
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - a second, which only who reads documents need spend
+
     return Draft202012Validator(json.loads(_SCHEMA.read_text(encoding="utf-8")))
 
 
@@ -44,8 +47,14 @@ def canonical(raw: Mapping[str, Any]) -> str:
     return json.dumps(raw, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def parse(text: str, file: str) -> tuple[d.Document, ...]:
+def parse(text: str, file: str, *, shipped: bool = False) -> tuple[d.Document, ...]:
     """Read one document, or a list of them.
+
+    Parameters
+    ----------
+    shipped:
+        It came with this package, whose tests have held it against the schema: contradictions are looked for still,
+        but the validator need not be loaded, which takes longer than all the rest.
 
     Raises
     ------
@@ -59,8 +68,9 @@ def parse(text: str, file: str) -> tuple[d.Document, ...]:
     except ValueError as error:
         raise DocumentError(file, "whole file", str(error)) from error
     if not isinstance(raw, list):
-        return (_document(raw, file, ""),)
-    read = tuple(_document(entry, file, f"entry {number}, ") for number, entry in enumerate(raw, start=1))
+        return (_document(raw, file, "", shipped=shipped),)
+    entries = enumerate(raw, start=1)
+    read = tuple(_document(entry, file, f"entry {number}, ", shipped=shipped) for number, entry in entries)
     _refuse_twins(read, file)
     return read
 
@@ -86,8 +96,9 @@ def _refuse_twins(read: tuple[d.Document, ...], file: str) -> None:
         seen[document.release] = number
 
 
-def _document(raw: dict[str, Any], file: str, entry: str) -> d.Document:
-    errors = sorted(_validator().iter_errors(raw), key=lambda error: [str(part) for part in error.absolute_path])
+def _document(raw: dict[str, Any], file: str, entry: str, *, shipped: bool) -> d.Document:
+    found = () if shipped else _validator().iter_errors(raw)
+    errors = sorted(found, key=lambda error: [str(part) for part in error.absolute_path])
     if errors:
         first = errors[0]
         place = ".".join(str(part) for part in first.absolute_path) or "whole document"

@@ -37,7 +37,7 @@ def bundled() -> tuple[Document, ...]:
     return tuple(
         document
         for path in sorted(_TABLES.glob("*.json"))
-        for document in parse(path.read_text(encoding="utf-8"), path.name)
+        for document in parse(path.read_text(encoding="utf-8"), path.name, shipped=True)
     )
 
 

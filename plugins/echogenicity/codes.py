@@ -61,6 +61,7 @@ HECKMATT = {
 SIDE_DIFFERENCE_ECHO = private("NM-1080", "Echogenicity, left less right")
 SIDE_DIFFERENCE_THICKNESS = private("NM-1081", "Muscle thickness, left less right")
 SIDE_DIFFERENCE_AREA = private("NM-1082", "Muscle cross-sectional area, left less right")
+Z_CONTRAST = private("NM-1083", "Largest less smallest z-score of echogenicity in the exam")
 
 PATTERN = private("NM-1100", "Pattern of muscle echogenicity")
 PATTERNS = {
@@ -72,6 +73,9 @@ PATTERNS = {
     "moth_eaten": private("NM-1106", "Features consistent with moth-eaten pattern"),
     "calcification": private("NM-1107", "Features consistent with calcification"),
     "flexor_contrast": private("NM-1108", "Features consistent with selective deep flexor change"),
+    "selective": private("NM-1109", "Features consistent with selective involvement of muscles"),
+    "one_root": private("NM-1110", "Features consistent with involvement of one root"),
+    "one_nerve": private("NM-1111", "Features consistent with involvement of one nerve"),
 }
 
 TEXTURE = (

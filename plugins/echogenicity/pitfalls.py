@@ -57,6 +57,7 @@ def of_set(images: Sequence[ImageValues], values: Mapping[str, float], limits: L
         flags.FEW_IMAGES: len(images) < limits.images,
         flags.UNEVEN_REPEATS: values.get("echo_intensity_spread", 0.0) > limits.spread_percent,
         flags.SETTINGS_DIFFER: len({image.clip.device for image in images}) > 1,
+        flags.PRESET_UNKNOWN: not all(image.clip.device.preset for image in images),
     }
     return (*raised, *(flag for flag, true in together.items() if true))
 

@@ -21,6 +21,7 @@ from plugins.contract import (
 )
 from plugins.echogenicity import codes, flags
 from plugins.echogenicity.contact_sheet import contact_sheet
+from plugins.echogenicity.distribution import Compared, distribution
 from plugins.echogenicity.muscles import title_of
 from plugins.echogenicity.pages import crop_of
 from reference_store import anatomy
@@ -72,8 +73,12 @@ class Muscle:
     @property
     def z(self) -> float | None:
         """The z-score of echo intensity, where it was compared."""
-        echo = self.measurement("echo_intensity_mean")
-        return echo.comparison.z if echo and isinstance(echo.comparison, Comparison) else None
+        return self.z_of("echo_intensity_mean")
+
+    def z_of(self, name: str) -> float | None:
+        """The z-score of a measurement, where it was compared."""
+        found = self.measurement(name)
+        return found.comparison.z if found and isinstance(found.comparison, Comparison) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +91,13 @@ class MuscleExam:
     def summarise(
         self, results: Sequence[Result], earlier: Sequence[Earlier], references: References
     ) -> Sequence[Conclusion]:
-        """Left against right for each muscle seen on both sides, neighbours, and the count of raised z-scores."""
+        """Left against right for each muscle seen on both sides, neighbours, raised z-scores and where they lie."""
         del earlier, references
         muscles = tuple(_muscles(results))
         conclusions = [_left_and_right(left, right) for left, right in _pairs(muscles)]
         conclusions += _neighbours(muscles)
         conclusions += _count(muscles)
+        conclusions += distribution(tuple(_compared(muscles)))
         return conclusions
 
 
@@ -203,6 +209,19 @@ def _count(muscles: Sequence[Muscle]) -> Iterator[Conclusion]:
         evidence=tuple(_shown(muscles)),
         source="binomial chance at one-sided 2.275 % a muscle",
     )
+
+
+def _compared(muscles: Sequence[Muscle]) -> Iterator[Compared]:
+    """The muscles that have a z-score, as the distribution needs them."""
+    for muscle in muscles:
+        if muscle.z is not None and muscle.acquisition.structure is not None:
+            yield Compared(
+                muscle.acquisition.structure,
+                muscle.acquisition.side,
+                muscle.z,
+                muscle.z_of("muscle_thickness"),
+                muscle.finding.image,
+            )
 
 
 def _shown(muscles: Sequence[Muscle]) -> Iterator[FrameRef]:

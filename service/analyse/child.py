@@ -40,12 +40,12 @@ from service.analyse.child_side import Limits
 from service.analyse.unpickle import ValueUnpickler
 from service.errors import NmusError, Unanalysable
 
-__all__ = ["ChildFailed", "Limits", "call", "dismiss", "make_ready", "warm_up"]
+__all__ = ["ChildFailed", "Limits", "call", "dismiss", "make_ready", "rehearse", "warm_up"]
 
 T = TypeVar("T")
 
-PRELOAD = ["service.analyse.preload", "service.steps", "service.report.rehearsal"]
-"""Imported once by the fork server, by name: the others bring what only reports need."""
+PRELOAD = ["service.analyse.preload", "service.steps"]
+"""Imported once by the fork server, by name: the second brings what only reports need."""
 _LONGEST_END_S = 5.0
 _POLL_S = 0.5
 """How often a waiting parent asks whether the work is still wanted; the end of the child wakes it at once."""
@@ -174,6 +174,23 @@ def _too_few(wanted: int) -> bool:
         with _TAKING:
             _ready.append(child)
         return True
+
+
+def rehearse() -> None:
+    """Have the fork server make a small report once, then let children that know it take the place of those that wait.
+
+    That takes the server a second, in which it forks nobody; those that wait meanwhile work as well, if slower.
+    """
+    asking = _context().Process(target=child_side.ask_for_rehearsal, daemon=True)
+    asking.start()
+    asking.join()
+    fresh = [_started() for _ in range(_READY)]
+    with _TAKING:
+        before, _ready[:] = _ready[:], fresh
+    for child in before:
+        _kill(child)
+        child.process.join(_LONGEST_END_S)
+        child.work.close()
 
 
 def dismiss() -> None:

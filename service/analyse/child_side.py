@@ -40,12 +40,22 @@ class Limits:
     """Size of any file the child writes, its own result among them."""
 
 
+REHEARSE = signal.SIGUSR1
+"""Tells the fork server to make its first report; ``service.analyse.preload`` has it listen."""
+
+
+def ask_for_rehearsal() -> None:
+    """Tell the fork server, whose child this is."""
+    os.kill(os.getppid(), REHEARSE)
+
+
 def main(work: Connection) -> None:
     """Wait for limits and a folder, then for a function with its arguments; leave the outcome in the folder.
 
     The function is unpickled under the limits: to import it may run foreign code.
     """
     os.setsid()
+    signal.signal(REHEARSE, signal.SIG_DFL)
     _die_with_parent()
     gc.set_threshold(*_COLLECTED)
     try:

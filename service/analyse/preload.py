@@ -1,12 +1,18 @@
 """What the fork server imports and reads once, so that every child starts warm. Nothing here may start a thread.
 
+What takes long and no child needs at once, a first report with all its tables, waits until somebody asks for it: then
+the server is ready a second sooner, and makes that report while nothing is to be done.
+
 A child that had to import the libraries, read the catalogue and open a font by itself would take two seconds for what
 takes it thirty milliseconds.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
+import signal
+import traceback
 
 # One analysis, one core: the machine is shared with the listener, and results must not depend on thread counts.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -26,9 +32,21 @@ import skimage.measure  # noqa: E402
 import plugins.builtin  # noqa: E402, F401
 import service.analyse.exam  # noqa: E402, F401
 from reference_store import anatomy  # noqa: E402
+from service.analyse.child_side import REHEARSE  # noqa: E402
 
 cv2.setNumThreads(1)
 anatomy.recognise("biceps brachii left transverse")
 # scikit-image loads its parts when they are first used
 skimage.measure.regionprops(skimage.measure.label(np.eye(4, dtype=np.uint8)))
 skimage.feature.structure_tensor(np.eye(8))
+
+
+def _rehearse(_number: int, _frame: object) -> None:
+    signal.signal(REHEARSE, signal.SIG_IGN)
+    try:
+        importlib.import_module("service.report.rehearsal")  # by name: analyses know nothing of reports
+    except Exception:  # noqa: BLE001 - children must go on, if slower; what is rehearsed is of nobody
+        traceback.print_exc()
+
+
+signal.signal(REHEARSE, _rehearse)

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, Executable, PoolProxiedConnection, Ta
 from sqlalchemy.dialects import postgresql, sqlite
 
 from service.errors import Misconfigured, Unreachable
+from service.ledger.write_ahead import CHECKPOINT_PAGES, give_room
 
 T = TypeVar("T")
 
@@ -144,7 +145,7 @@ class Database:
             return
         with self._turn, _translated():
             if self._direct is None:
-                self._direct = _Direct(self._engine.raw_connection())
+                self._direct = _Direct(self._engine.raw_connection(), self._engine.url.database)
             with self._direct.transaction():
                 yield self._direct
 
@@ -167,9 +168,11 @@ class Database:
 class _Direct:
     """One of the embedded database's own connections, kept for what runs for every image."""
 
-    def __init__(self, proxied: PoolProxiedConnection) -> None:
+    def __init__(self, proxied: PoolProxiedConnection, file: str | None) -> None:
         self._proxied = proxied
         self._raw: sqlite3.Connection = proxied.driver_connection  # type: ignore[assignment]
+        if file is not None:
+            give_room(self._raw, Path(file))
         self.exec_driver_sql = self._raw.execute
 
     @contextlib.contextmanager
@@ -274,7 +277,7 @@ def _prepare(connection: _RawConnection, _record: object) -> None:
         "synchronous=FULL",
         "busy_timeout=30000",
         "foreign_keys=ON",
-        "wal_autocheckpoint=2000",
+        f"wal_autocheckpoint={CHECKPOINT_PAGES}",
     ):
         connection.execute(f"PRAGMA {pragma}")
 

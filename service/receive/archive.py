@@ -13,20 +13,17 @@ import itertools
 import os
 import secrets
 import shutil
-import threading
 import time
 from pathlib import Path
 
 from service import crash
+from service.receive.conveyor import Conveyor
 from service.receive.file_header import file_header
 
 HEAD_BYTES = 1 << 17
 """How much of a data set is looked at: identifiers stand in groups 0008 and 0020, before any picture."""
-_FLUSH_EVERY = 32 << 20
-_FOLLOW_FROM = 4 << 20
-"""From this length on the digest has a thread of its own; a still is digested sooner than a thread starts."""
-_CHUNK = 1 << 20
-"""What the digest's thread takes at a time: each hand-over costs two changes of thread."""
+_LONG_FROM = 2 << 20
+"""From here on an object goes by conveyor: a still is written and digested sooner than two threads start."""
 _NUMBER = itertools.count()
 _OURS = secrets.token_hex(6)
 """In the names of this process's spool files: numbers of processes are no names where machines share a folder."""
@@ -112,17 +109,7 @@ class Archive:
 class Incoming:
     """One object on its way in: a spool file that counts and digests what it is given."""
 
-    __slots__ = (
-        "_descriptor",
-        "_digest",
-        "_flushed",
-        "_follower",
-        "_head",
-        "_start",
-        "path",
-        "size",
-        "transfer_syntax_uid",
-    )
+    __slots__ = ("_conveyor", "_descriptor", "_digest", "_head", "path", "size", "transfer_syntax_uid")
 
     def __init__(self, path: Path, header: bytes, transfer_syntax_uid: str) -> None:
         self.path = path
@@ -130,27 +117,50 @@ class Incoming:
         self._digest = hashlib.sha256()
         self._head = bytearray()
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        self._follower: _Follower | None = None
-        self._flushed = 0
+        self._conveyor: Conveyor | None = None
         self.size = 0
         self._write(header)
-        self._start = self.size
 
     def write(self, part: memoryview | bytes) -> None:
-        """Append a part of the data set."""
-        if len(self._head) < HEAD_BYTES:
-            self._head += part[: HEAD_BYTES - len(self._head)]
-        self._write(part)
-        if self._follower is not None:
-            self._follower.may_read(self.size)
-        elif self.size < _FOLLOW_FROM:
-            self._digest.update(part)
-        else:
-            self._digest.update(part)
-            self._follower = _Follower(self.path, self.size, self._digest)
-        if self.size - self._flushed >= _FLUSH_EVERY:
-            _begin_flush(self._descriptor, self._flushed, self.size - self._flushed)
-            self._flushed = self.size
+        """Append a part of the data set.
+
+        Raises
+        ------
+        OSError
+            This part or an earlier one could not be written.
+        """
+        part = memoryview(part)
+        if self._conveyor is None:
+            now, part = part[: _LONG_FROM - self.size], part[_LONG_FROM - self.size :]
+            if len(self._head) < HEAD_BYTES:
+                self._head += now[: HEAD_BYTES - len(self._head)]
+            self._digest.update(now)
+            self._write(now)
+            if self.size == _LONG_FROM:
+                self._conveyor = Conveyor(self._descriptor, self.size, self._digest)
+        while part:
+            room = self.room()
+            assert room is not None  # noqa: S101 - there was more than goes without
+            count = min(len(room), len(part))
+            room[:count] = part[:count]
+            part = part[count:]
+            self.took(count)
+
+    def room(self) -> memoryview | None:
+        """Memory for the next bytes of a long object, which spares copying them; ``None`` while it is short."""
+        return None if self._conveyor is None else self._conveyor.room()
+
+    def took(self, count: int) -> None:
+        """So many bytes were put into :meth:`room`.
+
+        Raises
+        ------
+        OSError
+            What came earlier could not be written.
+        """
+        self.size += count
+        if self._conveyor is not None:
+            self._conveyor.took(count)
 
     def _write(self, part: memoryview | bytes) -> None:
         written = os.write(self._descriptor, part)
@@ -165,20 +175,29 @@ class Incoming:
 
     @property
     def sha256(self) -> str:
-        """Of the data set so far."""
-        if self._follower is not None:
-            self._follower.catch_up(self.size)
+        """Of the data set so far.
+
+        Raises
+        ------
+        OSError
+            It could not be written whole.
+        """
+        if self._conveyor is not None:
+            self._conveyor.finish()
         return self._digest.hexdigest()
 
     def flush(self) -> None:
         """Bring the bytes to the disk and close."""
+        if self._conveyor is not None:
+            self._conveyor.finish()
         os.fsync(self._descriptor)
         self.close()
 
     def close(self) -> None:
         """Close; harmless twice."""
-        if self._follower is not None:
-            self._follower.end()
+        if self._conveyor is not None:
+            self._conveyor.end()
+            self._conveyor = None
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -189,69 +208,6 @@ class Incoming:
         self.path.unlink(missing_ok=True)
 
 
-class _Follower:
-    """Digests a long file in a thread of its own, reading behind the writer what lies in the system's cache anyhow.
-
-    A digest takes as long as receiving does (1 ms a megabyte); on a second core it costs no time.
-    """
-
-    def __init__(self, path: Path, offset: int, digest: hashlib._Hash) -> None:
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._digest = digest
-        self._done = self._written = offset
-        self._ended = False
-        self._error: OSError | None = None
-        self._change = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="digest", daemon=True)
-        self._thread.start()
-
-    def may_read(self, size: int) -> None:
-        """So much has been written by now."""
-        if size - self._written >= _CHUNK:
-            with self._change:
-                self._written = size
-                self._change.notify_all()
-
-    def catch_up(self, size: int) -> None:
-        """Wait until all is digested."""
-        with self._change:
-            self._written = size
-            self._change.notify_all()
-            while self._done < size and not self._ended:
-                self._change.wait()
-        if self._error is not None:
-            raise self._error
-
-    def end(self) -> None:
-        """Stop; harmless twice."""
-        with self._change:
-            self._ended = True
-            self._change.notify_all()
-        self._thread.join()
-
-    def _run(self) -> None:
-        buffer = memoryview(bytearray(_CHUNK))
-        try:
-            while self._await_more():
-                count = os.preadv(self._descriptor, [buffer[: self._written - self._done]], self._done)
-                self._digest.update(buffer[:count])
-                with self._change:
-                    self._done += count
-                    self._change.notify_all()
-        except OSError as error:
-            with self._change:
-                self._error, self._ended = error, True
-                self._change.notify_all()
-        finally:
-            os.close(self._descriptor)
-
-    def _await_more(self) -> bool:
-        with self._change:
-            while self._done >= self._written and not self._ended:
-                self._change.wait()
-            return not self._ended
-
-
 def flush_folder(folder: Path) -> None:
     """Bring a folder's names to the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -259,9 +215,3 @@ def flush_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _begin_flush(descriptor: int, offset: int, length: int) -> None:
-    """Let the disk begin while a long cine is still coming, so that the last flush is short."""
-    if hasattr(os, "posix_fadvise"):
-        os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_DONTNEED)

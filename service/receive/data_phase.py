@@ -8,13 +8,9 @@ Sources: PS3.8 section 9.3.5 (P-DATA-TF), annex E (fragmentation); PS3.7 section
 
 from __future__ import annotations
 
-import contextlib
-import select
-import socket
-import ssl
 import struct
-import time
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
@@ -24,10 +20,13 @@ from pynetdicom.pdu_primitives import P_DATA
 from service.receive.archive import Incoming
 from service.receive.command_set import StoreRequest, store_request, store_response
 from service.receive.pynetdicom_guards import MAXIMUM_PDU_BYTES, GuardedSocket, ParkedDUL
+from service.receive.wire import Closed, Overdue, Wire
 
-_BUFFER_BYTES = 1 << 18
+T = TypeVar("T")
+
+_STRAIGHT_BYTES = 1 << 14
+"""Fragments at least so long are read into the spool's own memory; shorter ones are cheaper by the bufferful."""
 _P_DATA_TF = 0x04
-_TIMEVAL = struct.Struct("@ll")
 _PDU = struct.Struct(">BxI")
 _ITEM = struct.Struct(">IBB")
 _COMMAND, _LAST = 0x01, 0x02
@@ -53,10 +52,6 @@ Answer = tuple[int, str]
 
 class Malformed(Exception):
     """The peer breaks the protocol: abort."""
-
-
-class Closed(Exception):
-    """The connection ended, or somebody wants it to end."""
 
 
 class StorageAssociation(Association):  # type: ignore[misc]
@@ -102,10 +97,7 @@ class DataPhase:
         self._guarded: GuardedSocket = association.dul.socket
         self._connection = self._guarded.socket
         self._timeout = association.network_timeout or 60
-        self._buffer = bytearray(_BUFFER_BYTES)
-        self._view = memoryview(self._buffer)
-        self._start = self._end = 0
-        self._deadline = 0.0
+        self._wire = Wire(self._connection, self._dul.bell, self._timeout)
         self._command = bytearray()
         self._request: StoreRequest | None = None
         self._incoming: Incoming | None = None
@@ -120,65 +112,38 @@ class DataPhase:
         Malformed
             Abort the association.
         """
-        poll = select.poll()
-        poll.register(self._connection, select.POLLIN)
-        poll.register(self._dul.bell, select.POLLIN)
-        bell = self._dul.bell.fileno()
-        self._limit_waiting(self._timeout)
+        self._wire.limit_waiting(self._timeout)
         try:
             while True:
-                if self._start == self._end and not self._decrypted():
-                    events = poll.poll(self._timeout * 1000)
-                    if not events:
-                        return False
-                    if any(descriptor == bell for descriptor, _ in events):
-                        return True
-                if not self._pdu():
+                came = self._wire.something()
+                if came is None:
+                    return False
+                if not came or not self._pdu():
                     return True
-        except (BlockingIOError, TimeoutError) as error:
-            raise Malformed from error  # the system's way, and TLS's, to say that a wait reached its limit
+        except (Overdue, BlockingIOError, TimeoutError) as error:
+            raise Malformed from error  # the last two are the system's way, and TLS's, to say that a wait was too long
         except (Closed, OSError):
             return True
         finally:
             if self._incoming is not None:
                 self._incoming.discard()
-            self._limit_waiting(0)
-            self._guarded.give_back(bytes(self._view[self._start : self._end]))
-
-    def _decrypted(self) -> bool:
-        """Whether TLS holds bytes that ``poll`` does not see: those of a record that was read in part."""
-        return isinstance(self._connection, ssl.SSLSocket) and self._connection.pending() > 0
-
-    def _limit_waiting(self, seconds: float) -> None:
-        """Have the system end a wait on the connection after so long; 0 is never.
-
-        Python's own time limit asks the system twice more for every read; under TLS there is no other.
-        """
-        if isinstance(self._connection, ssl.SSLSocket):
-            self._connection.settimeout(seconds or None)
-            return
-        limit = _TIMEVAL.pack(int(seconds), int(seconds % 1 * 1e6))
-        with contextlib.suppress(OSError):  # closed meanwhile
-            self._connection.settimeout(None)
-            self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-            self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+            self._wire.limit_waiting(0)
+            self._guarded.give_back(self._wire.rest())
 
     def _pdu(self) -> bool:
         """Read one PDU; ``False`` if it is not data, which is left unread."""
-        self._deadline = time.monotonic() + self._timeout
-        self._need(6)
-        kind, remaining = _PDU.unpack_from(self._buffer, self._start)
+        self._wire.begin()
+        kind, remaining = self._wire.unpack(_PDU)
         if kind != _P_DATA_TF:
             return False
         if remaining > MAXIMUM_PDU_BYTES:
             raise Malformed
-        self._start += 6
+        self._wire.skip(_PDU.size)
         while remaining:
-            self._need(6)
-            length, context_id, control = _ITEM.unpack_from(self._buffer, self._start)
+            length, context_id, control = self._wire.unpack(_ITEM)
             if length < 2 or length + 4 > remaining:
                 raise Malformed
-            self._start += 6
+            self._wire.skip(_ITEM.size)
             remaining -= length + 4
             if control & _COMMAND:
                 self._take_command(context_id, length - 2, bool(control & _LAST))
@@ -186,40 +151,11 @@ class DataPhase:
                 self._take_data(context_id, length - 2, bool(control & _LAST))
         return True
 
-    def _need(self, count: int) -> None:
-        """Have at least so many bytes (a few) in one piece."""
-        if self._end - self._start >= count:
-            return
-        if self._start + count > _BUFFER_BYTES:
-            rest = bytes(self._view[self._start : self._end])
-            self._view[: len(rest)] = rest
-            self._start, self._end = 0, len(rest)
-        while self._end - self._start < count:
-            self._fill()
-
-    def _fill(self) -> None:
-        if self._start == self._end:
-            self._start = self._end = 0
-        if time.monotonic() > self._deadline:
-            raise Malformed  # a peer that drips bytes
-        count = self._connection.recv_into(self._view[self._end :])
-        if count == 0:
-            raise Closed
-        self._end += count
-
-    def _part(self, most: int) -> memoryview:
-        """What there is of the next bytes, at least one."""
-        if self._start == self._end:
-            self._fill()
-        part = self._view[self._start : min(self._end, self._start + most)]
-        self._start += len(part)
-        return part
-
     def _take_command(self, context_id: int, length: int, last: bool) -> None:
         if self._request is not None or len(self._command) + length > _MAXIMUM_COMMAND_BYTES:
             raise Malformed
         while length:
-            part = self._part(length)
+            part = self._wire.part(length)
             self._command += part
             length -= len(part)
         if not last:
@@ -247,7 +183,7 @@ class DataPhase:
         if self._passing_on:
             data = bytearray(b"\x02" if last else b"\x00")
             while length:
-                part = self._part(length)
+                part = self._wire.part(length)
                 data += part
                 length -= len(part)
             self._pass_on(context_id, bytes(data))
@@ -255,17 +191,31 @@ class DataPhase:
         if self._request is None:
             raise Malformed
         while length:
-            part = self._part(length)
-            length -= len(part)
-            self._write(part)
+            room = self._room(length)
+            if room is None:
+                part = self._wire.part(length)
+                self._spool(Incoming.write, part)
+                length -= len(part)
+            else:
+                count = self._wire.read_into(room)
+                self._spool(Incoming.took, count)
+                length -= count
         if last:
             self._finish(context_id)
 
-    def _write(self, part: memoryview) -> None:
+    def _room(self, most: int) -> memoryview | None:
+        """The spool's own memory for the next bytes, where there is any and nothing has been read ahead."""
+        if self._incoming is None or most < _STRAIGHT_BYTES or not self._wire.empty:
+            return None
+        room = self._incoming.room()
+        return None if room is None else room[:most]
+
+    def _spool(self, step: Callable[[Incoming, T], None], what: T) -> None:
+        """Do something with the object that is coming; what comes after an error is read and dropped."""
         if self._incoming is None:
             return
         try:
-            self._incoming.write(part)
+            step(self._incoming, what)
         except OSError as error:
             self._incoming.discard()
             self._incoming = None

@@ -117,8 +117,8 @@ class Intake:
             With the status to answer; nothing is left behind but what is set aside with its reason.
         """
         found = self._identified(incoming, announced)
-        digest, size = incoming.sha256, incoming.size
         try:
+            digest, size = incoming.sha256, incoming.size
             path = self._archive.store(incoming)
             kept = self._ledger.keep(
                 Instance(
@@ -138,6 +138,7 @@ class Intake:
                 (called if called in self.ways else "") if self.ways else None,
             )
         except OSError as error:
+            incoming.discard()
             raise Refused(f"archive cannot be written: {error.strerror}; free disk space", OUT_OF_RESOURCES) from error
         except LedgerUnavailable as error:
             raise Refused(str(error), OUT_OF_RESOURCES) from error

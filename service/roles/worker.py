@@ -1,16 +1,25 @@
-"""The worker: one study after the other, in as many slots as the settings say."""
+"""The worker: one study after the other, in as many slots as the settings say.
+
+It is ready when it has loaded plugins and references and children wait that have loaded every library; that is when it
+claims its first study and says ``worker ready``. The rehearsal of a report follows after that.
+"""
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
+from typing import TYPE_CHECKING
 
-from service.analyse.child import make_ready, warm_up
+from service.analyse.child import make_ready, rehearse, warm_up
 from service.app import App, references_of, registry_of, secret_of
+from service.logs import event
 from service.roles.common import LOOK_S, Beat, guarded, has_ended, owner
-from service.routing import check_workflows
-from service.steps import StudyWork
-from service.worker import Worker
+
+if TYPE_CHECKING:
+    from service.worker import Worker
+
+_LOG = logging.getLogger(__name__)
 
 _ALSO = {"gsps": "service.report.presentation_states", "pdf": "service.report.encapsulated_pdf"}
 """What children load besides, by the kind of object that some destination asks for."""
@@ -18,14 +27,35 @@ _ALSO = {"gsps": "service.report.presentation_states", "pdf": "service.report.en
 
 def run(app: App, stop: threading.Event) -> None:
     """Work until stopped; what is running then is given back to the queue."""
-    settings = app.settings
-    asked = {role for one in settings.destination for role in one.objects}
+    asked = {role for one in app.settings.destination for role in one.objects}
+    # the fork server loads the libraries while this process does
     warm_up(*(module for role, module in _ALSO.items() if role in asked))
     guarded(lambda: app.ledger.take_back(lambda one: has_ended(one, app.machine), time.time()), "taking over")
-    registry = registry_of(settings)
+    workers = _workers(app, stop)
+    guarded(make_ready, "starting children")
+    threads = [threading.Thread(target=one.run, name=one.owner) for one in workers]
+    for thread in threads:
+        thread.start()
+    event(_LOG, logging.INFO, "worker ready", count=len(workers))
+    rehearsal = threading.Thread(target=guarded, args=(rehearse, "rehearsing a report"), name="rehearsal")
+    rehearsal.start()
+    beat = Beat(app, "worker", lambda: {"jobs_ended": float(sum(one.done for one in workers))})
+    while not stop.wait(LOOK_S):
+        beat.now_and_then()
+    for thread in (*threads, rehearsal):
+        thread.join()
+
+
+def _workers(app: App, stop: threading.Event) -> list[Worker]:
+    # these bring every library, and the fork server is to begin first
+    from service.routing import check_workflows  # noqa: PLC0415
+    from service.steps import StudyWork  # noqa: PLC0415
+    from service.worker import Worker  # noqa: PLC0415
+
+    settings, registry = app.settings, registry_of(app.settings)
     check_workflows(settings, registry)
     work = StudyWork(settings, app.ledger, registry, references_of(settings), secret_of(app.data_folder))
-    workers = [
+    return [
         Worker(
             app.ledger,
             work,
@@ -37,12 +67,3 @@ def run(app: App, stop: threading.Event) -> None:
         )
         for slot in range(settings.analysis.workers)
     ]
-    guarded(make_ready, "starting children")
-    threads = [threading.Thread(target=one.run, name=one.owner) for one in workers]
-    for thread in threads:
-        thread.start()
-    beat = Beat(app, "worker", lambda: {"jobs_ended": float(sum(one.done for one in workers))})
-    while not stop.wait(LOOK_S):
-        beat.now_and_then()
-    for thread in threads:
-        thread.join()

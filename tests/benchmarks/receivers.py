@@ -125,6 +125,28 @@ def ours(folder: Path, *, fsync: bool = True):
     return _running("nmus", port, command, folder)
 
 
+@contextmanager
+def worker(folder: Path) -> Iterator[None]:
+    """The worker's process as the service starts it, from the moment at which it says that it is ready."""
+    folder.mkdir()
+    (folder / "nmus.toml").write_text('[service]\ndata_folder = "data"\n', encoding="utf-8")
+    command = [sys.executable, "-c", _SERVE, "serve", "--settings", str(folder / "nmus.toml"), "--role", "worker"]
+    log = folder / "log"
+    with log.open("wb") as out:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=environment)
+        try:
+            deadline = time.monotonic() + 120
+            while b"worker ready" not in log.read_bytes():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError("worker does not get ready")
+                time.sleep(0.005)
+            yield
+        finally:
+            process.terminate()
+            process.wait()
+
+
 _TUTORIAL = """
 import sys
 from pynetdicom import AE, evt, AllStoragePresentationContexts, ALL_TRANSFER_SYNTAXES

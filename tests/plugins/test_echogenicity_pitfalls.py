@@ -129,6 +129,7 @@ SET_CASES = {
         (*three(m, 60, 60), m.clip(uid="1.9", device=Device(preset="other"))),
         three(m, 60, 60, 60),
     ),
+    "preset_unknown": lambda m: (three(m, 60, 60, 60), three(m, 60, 60, 60, device=Device(preset="MUSCLE"))),
 }
 
 

@@ -131,3 +131,20 @@ def test_what_was_not_assessed_is_named_with_reason_and_remedy(muscle):
 def test_an_empty_exam_has_no_summary():
     assert list(Coverage().summarise([], (), NoReferences())) == []
     assert list(MuscleExam().summarise([], (), NoReferences())) == []
+
+
+def test_where_raised_muscles_lie_is_told_from_the_averages(muscle):
+    scored = (
+        ("biceps_brachii", Side.LEFT, 2.8),
+        ("brachioradialis", Side.LEFT, 3.1),
+        ("biceps_brachii", Side.RIGHT, 0.2),
+        ("brachioradialis", Side.RIGHT, 0.1),
+        ("first_dorsal_interosseous", Side.LEFT, 0.4),
+    )
+    results = [
+        side(muscle, which, 60, images=1, references=Scored(z), structure=structure) for structure, which, z in scored
+    ]
+    conclusion = summed(*results)["distribution"]
+    assert {each.name for each in conclusion.observations} == {"pattern_one_root"}
+    assert "Brachioradialis left (z 3.1), Biceps brachii left (z 2.8)" in conclusion.text
+    assert "distribution" not in summed(*results[:3])

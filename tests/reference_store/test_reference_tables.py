@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from reference_store import anatomy
+from reference_store import anatomy, store
 from reference_store.comparison import Comparison, Question, Refusal, RefusalCode
 from reference_store.documents import Family, Status
+from reference_store.reading import parse
 from reference_store.store import SOURCE_ORDER, bundled, load
 from reference_store.values import Side, Subject, View
 
@@ -37,6 +38,12 @@ def test_all_46_rows_ship_and_nothing_else():
     assert len(SHIPPED) == 46
     assert {_document(row).release for row in SHIPPED} == {document.release for document in bundled()}
     assert {document.provenance.source for document in bundled()} == set(SOURCE_ORDER)
+
+
+def test_what_ships_is_whole_by_the_schema_too_which_is_not_asked_when_a_worker_starts():
+    tables = sorted(Path(store.__file__).with_name("tables").glob("*.json"))
+    strictly = [document for path in tables for document in parse(path.read_text(encoding="utf-8"), path.name)]
+    assert tuple(strictly) == bundled()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from plugins.contract import Declined, ReasonCode
+from service.analyse import child
 from service.analyse.child import ChildFailed, Limits, call
 from service.errors import Unanalysable
 
@@ -93,6 +94,10 @@ class Evil:
         return (os.system, ("true",))
 
 
+def knows_reports():
+    return "service.report.rehearsal" in sys.modules, signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL, os.getppid()
+
+
 def return_code():
     return Evil()
 
@@ -108,6 +113,15 @@ def test_contract_values_and_arrays_come_back(tmp_path):
     back, numbers = call(same, (declined, array), limits=QUICK, scratch=tmp_path)
     assert back == declined
     np.testing.assert_array_equal(numbers, array)
+
+
+def test_after_the_rehearsal_every_child_knows_reports_and_the_server_is_the_same(tmp_path):
+    *_, server = call(knows_reports, limits=QUICK, scratch=tmp_path)
+    for _ in range(2):
+        child.rehearse()
+        assert len(child._ready) == child._READY
+        for _ in range(child._READY + 1):
+            assert call(knows_reports, limits=QUICK, scratch=tmp_path) == (True, True, server)
 
 
 def test_a_hang_ends_at_the_limit(tmp_path):

@@ -20,6 +20,8 @@ APART = 10
 """Columns over which a sudden departure is looked for."""
 ROUNDS = 15
 """Rounds of reweighting towards the curve of least absolute distance."""
+FOLLOWED = 1.0
+"""Rows: a line that is nowhere farther from its parabola than this needs no reweighting."""
 LEAST_RESIDUAL = 0.3
 """Rows under which a distance weighs no more for being smaller."""
 
@@ -35,6 +37,7 @@ SAGS = np.linspace(-16.0, 16.0, 9)
 PAD = 70
 
 _ACROSS: Floats = np.linspace(-1.0, 1.0, COLUMNS)
+_POWERS: Floats = np.vander(_ACROSS, 3)
 
 
 def kink(line: Rows) -> float:
@@ -43,13 +46,13 @@ def kink(line: Rows) -> float:
     The parabola is that of least absolute distance, so that the longer part of a line that changes over to another
     one sets it.
     """
-    powers = np.vander(_ACROSS, 3)
     weight = np.ones(COLUMNS)
     away = np.asarray(line, np.float64)
     for _ in range(ROUNDS):
-        root = np.sqrt(weight)
-        fit = np.linalg.lstsq(powers * root[:, np.newaxis], line * root, rcond=None)[0]
-        away = line - powers @ fit
+        weighed = _POWERS.T * weight
+        away = line - _POWERS @ np.linalg.solve(weighed @ _POWERS, weighed @ line)
+        if float(np.abs(away).max()) < FOLLOWED:
+            break
         weight = 1 / np.maximum(np.abs(away), LEAST_RESIDUAL)
     return float(np.abs(away[APART:] - away[:-APART]).max())
 
