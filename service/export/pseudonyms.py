@@ -16,7 +16,8 @@ from datetime import date, timedelta
 
 _STANDARD = "1.2.840.10008."
 """UIDs of the standard itself (classes, syntaxes) name nobody."""
-_UID = re.compile(r"[0-9]+(\.[0-9]+){3,}")
+_UID = re.compile(r"2\.25\.[0-9]{6,}|[0-9]+(\.[0-9]+){3,}")
+"""In the midst of a text; a version has three parts, and so has a UID that is made of a UUID."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,12 @@ class Pseudonyms:
         if isinstance(value, list):
             return [self.in_json(one) for one in value]
         if isinstance(value, dict):
-            return {name: self.in_json(one) for name, one in value.items()}
+            return {name: self._member(str(name), one) for name, one in value.items()}
         return value
+
+    def _member(self, name: str, value: object) -> object:
+        """What is called a UID is one, whatever its form."""
+        return self.uid(value) if name.endswith("_uid") and isinstance(value, str) else self.in_json(value)
 
     def _digest(self, kind: str, text: str) -> bytes:
         return hmac.digest(self.key, f"{kind}\0{text}".encode(), hashlib.sha256)

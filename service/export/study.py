@@ -18,6 +18,7 @@ from service.errors import NmusError, Unanalysable
 from service.export.header import clean
 from service.export.picture import blanked
 from service.export.pseudonyms import Pseudonyms
+from service.export.residue import left_in
 
 _IDENTIFYING = (
     "PatientID", "PatientName", "OtherPatientNames", "PatientBirthDate", "AccessionNumber", "PatientAddress",
@@ -120,7 +121,7 @@ def export(
         manifest = Manifest(names.uid(study), names.patient, project, tuple(exported), tuple(left_out), len(lines))
         told = {"written_by": f"nmus {__version__}", "profile": "PS3.15 annex E, basic profile", **asdict(manifest)}
         (partial / "manifest.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
-        _search(partial, words)
+        _search(partial, words, names.patient)
         partial.replace(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -152,16 +153,10 @@ def _written(dataset: Dataset, folder: Path, names: Pseudonyms, share: float | N
     return Exported(file.name, uid, hashlib.sha256(file.read_bytes()).hexdigest(), share)
 
 
-def _search(folder: Path, words: frozenset[str]) -> None:
-    """Look once more through every byte for whatever identified the study."""
+def _search(folder: Path, words: frozenset[str], pseudonym: str) -> None:
     for path in sorted(folder.iterdir()):
-        header = path.read_bytes()
-        if path.suffix == ".dcm":
-            dataset = dcmread(path)
-            if "PixelData" in dataset:
-                header = header.replace(dataset.PixelData, b"")
-        found = [word for word in words if word.encode("utf-8", "replace") in header]
+        found = left_in(path, words, pseudonym)
         if found:
             raise Residue(
-                f"{len(found)} identifying words of the source are left in {path.name}: nothing was exported; report it"
+                f"{found} identifying words of the source are left in {path.name}: nothing was exported; report it"
             )

@@ -206,7 +206,7 @@ def _ranked(measurements: Iterable[Record]) -> list[Record]:
 
 
 def _row(one: Record, sources: dict[str, int]) -> Row:
-    name = one["name"][:1].upper() + one["name"][1:].replace("_", " ")
+    name = one["name"][:1].upper() + one["name"][1:].replace("_", " ").replace(" sd", " SD")
     unit = _UNITS.get(one["unit"], one["unit"])
     spread = f" ± {figure(one['uncertainty'])}" if one.get("uncertainty") is not None else ""
     value = f"{figure(one['value'])}{spread}{'' if unit == '°' or not unit else ' '}{unit}"

@@ -21,6 +21,7 @@ from pydicom.tag import Tag
 from service.errors import Unanalysable
 from service.export.header import clean
 from service.export.pseudonyms import Pseudonyms
+from service.export.residue import pattern
 from service.export.study import Residue, export
 from service.receive.archive import Archive
 from service.receive.intake import Intake
@@ -191,6 +192,46 @@ def test_what_would_still_identify_stops_the_export(saved, tmp_path) -> None:
         exported([path], tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("word", "there", "not_there"),
+    [
+        ("4711", b"ID4711,", b"0.4711 47110 14711 4711.5"),
+        ("Long", b"Mrs Long.", b"Longitudinal long_axis Long_axis"),
+        ("Canary", b"1Canary2", b"Canarys"),
+        ("1.2.840.1", b"1.2.840.1.7", b"1.2.841"),
+        ("CANARY-17", b"XCANARY-17X", b"CANARY-71"),
+        ("Müller", "Dr Müller".encode(), "Möller".encode()),
+    ],
+)
+def test_a_word_is_found_where_it_stands_for_itself(word, there, not_there) -> None:
+    assert pattern(word).search(there)
+    assert not pattern(word).search(not_there)
+
+
+def test_a_patient_whose_name_is_a_word_of_the_codes_or_begins_the_pseudonym_can_be_exported(saved, tmp_path) -> None:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "103339001", "SCT", "Long axis of Long"
+    path = saved(PatientName="Long^NMUS", PatientID="4711", ViewCodeSequence=Sequence([code]))
+    export(STUDY, [path], [], [{"value": 0.4711, "name": "long_axis"}], tmp_path / "out", secret=b"s" * 32, project="p")
+    other = Dataset()
+    other.CodeValue, other.CodingSchemeDesignator, other.CodeMeaning = "1", "99ACME", "of Mrs Long"
+    path = saved(2, PatientName="Long^Carla", ViewCodeSequence=Sequence([other]))
+    with pytest.raises(Residue):
+        exported([path], tmp_path / "again")
+
+
+def test_every_form_of_uid_is_replaced_in_findings_and_a_version_is_none() -> None:
+    names = Pseudonyms.of(b"s" * 32, "p", "x")
+    uuid = "2.25.199286154133554048610344294280743092032"
+    told = json.dumps(
+        names.in_json(
+            [{"sop_instance_uid": "1.2.3", "averaged_over": [uuid], "version": "0.1.0", "text": f"of {uuid}."}]
+        )
+    )
+    assert uuid not in told and '"1.2.3"' not in told
+    assert told.count(names.uid(uuid)) == 2 and names.uid("1.2.3") in told and '"0.1.0"' in told
 
 
 def test_a_reports_texts_and_persons_go_and_its_numbers_stay() -> None:
