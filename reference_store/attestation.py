@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from reference_store.files import FileError
 from reference_store.values import Device
 
 _SAME_DELTA = 0.001
@@ -43,20 +44,36 @@ class Attestation:
     def suspended_by(self, device: Device) -> str | None:
         """What has changed since it was signed, in words; ``None`` while it holds."""
         mine = self.device
-        if mine.software_versions and set(mine.software_versions) != set(device.software_versions):
-            now = " / ".join(device.software_versions) or "not in the image"
-            return f"software version was {' / '.join(mine.software_versions)}, is {now}"
-        if mine.spacing_mm:
-            if device.spacing_mm is None:
-                return "millimetres per pixel are no longer in the image"
+        if set(mine.software_versions) != set(device.software_versions):
+            return f"software version was {_words(mine.software_versions)}, is {_words(device.software_versions)}"
+        if mine.spacing_mm is None or device.spacing_mm is None:
+            same = mine.spacing_mm == device.spacing_mm
+        else:
             pairs = zip(mine.spacing_mm, device.spacing_mm, strict=True)
-            if any(abs(now - then) > _SAME_DELTA * then for then, now in pairs):
-                return f"millimetres per pixel were {_pair(mine.spacing_mm)}, are {_pair(device.spacing_mm)}"
+            same = all(abs(now - then) <= _SAME_DELTA * then for then, now in pairs)
+        if not same:
+            return f"millimetres per pixel were {_pair(mine.spacing_mm)}, are {_pair(device.spacing_mm)}"
         return None
 
 
-def _pair(spacing: tuple[float, float]) -> str:
-    return f"{spacing[0]:.5g} × {spacing[1]:.5g}"
+def _words(versions: tuple[str, ...]) -> str:
+    return " / ".join(versions) or "not in the image"
+
+
+def same_setting(attested: str | None, wanted: str) -> bool:
+    """Whether two writings of a setting mean the same: ``50`` is ``50.0``, case and spaces do not count."""
+    if attested is None:
+        return False
+    if " ".join(attested.split()).casefold() == " ".join(wanted.split()).casefold():
+        return True
+    try:
+        return float(attested) == float(wanted)
+    except ValueError:
+        return False
+
+
+def _pair(spacing: tuple[float, float] | None) -> str:
+    return f"{spacing[0]:.5g} × {spacing[1]:.5g}" if spacing else "not in the image"
 
 
 def device_to_json(device: Device) -> dict[str, Any]:
@@ -86,6 +103,45 @@ def device_from_json(raw: dict[str, Any]) -> Device:
         software_versions=tuple(versions),
         spacing_mm=(float(spacing[0]), float(spacing[1])) if spacing else None,
     )
+
+
+_TEXTS = ("manufacturer", "model", "serial_number", "transducer", "preset", "photometric_interpretation")
+_SIZES = ("depth_mm", "frequency_khz")
+
+
+def described(raw: dict[str, Any], file: str) -> Device:
+    """A scanner as a person describes it, every field looked at. Raises ``FileError`` naming file and field."""
+
+    def refuse(field: str, problem: str) -> FileError:
+        return FileError(file, f"field {field}", problem)
+
+    given = {name: value for name, value in raw.items() if value is not None}
+    for name, value in given.items():
+        if name in _TEXTS:
+            right, wanted = isinstance(value, str) and bool(value.strip()), "a text"
+        elif name in _SIZES:
+            right, wanted = _is_size(value), "a number above zero"
+        elif name == "software_versions":
+            right = isinstance(value, list) and all(isinstance(one, str) for one in value)
+            wanted = 'a list of texts, such as ["2.1"]; [] where the images name none'
+        elif name == "spacing_mm":
+            right = isinstance(value, list) and len(value) == 2 and all(_is_size(one) for one in value)
+            wanted = "two numbers above zero: millimetres per pixel down and across"
+        elif name == "lossy":
+            right, wanted = isinstance(value, bool), "true or false"
+        else:
+            fields = ", ".join((*_TEXTS, *_SIZES, "software_versions", "spacing_mm", "lossy"))
+            raise refuse(name, f"a scanner has no such field; there are {fields}")
+        if not right:
+            raise refuse(name, f"must be {wanted}")
+    for name in ("manufacturer", "model"):
+        if name not in given:
+            raise refuse(name, "is missing")
+    return device_from_json(given)
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e6
 
 
 def to_json(attestation: Attestation) -> dict[str, Any]:

@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reference_store.applying import Signed, in_its_unit, of_its_device, of_its_place, unsigned
 from reference_store.documents import Document
-from reference_store.locking import differences
 from reference_store.observations import Group, Observation
 from reference_store.predicting import score
 from reference_store.terms import covariates
+from reference_store.values import View
 
 FEWEST, MAX_RESIDUAL, MAX_BIAS = 40, 0.3, 0.25
 _Floats = NDArray[np.float64]
@@ -88,26 +89,25 @@ def from_json(raw: dict[str, Any]) -> Bridge:
     fields = dict(raw)
     source = dict(fields.pop("source"))
     source["software_versions"] = tuple(source["software_versions"])
+    source["view"] = View(source.get("view", View.UNKNOWN))
     low, high = fields.pop("values")
     return Bridge(**{**fields, "biases": tuple(fields["biases"])}, source=Group(**source), values=(low, high))
 
 
-def pair(observations: Sequence[Observation], document: Document) -> tuple[Group, tuple[Pair, ...]]:
-    """Find the same-day pairs that lead to a reference.
+def pair(
+    observations: Sequence[Observation], document: Document, signed: Signed = unsigned
+) -> tuple[Group, tuple[Pair, ...]]:
+    """Find the same-day pairs that lead to a reference, all in its unit.
 
     Raises
     ------
     ValueError
         When the values come from no other device, or from several.
     """
-    mine = [
-        found
-        for found in observations
-        if found.quantity == document.quantity and found.structure == document.structure and document.at(found.site)
-    ]
-    there = [found for found in mine if not differences(document.lock, found.device)]
+    mine = [found for found in observations if of_its_place(document, found)]
+    there = [found for found in mine if of_its_device(document, found, signed) is None]
     groups = {found.group for found in mine} - {found.group for found in there}
-    if len(groups) != 1:
+    if len(groups) != 1 or not document.lock.device_bound:
         names = "; ".join(sorted(group.scanner for group in groups)) or "none"
         raise ValueError(f"a bridge leads from one other device to that of {document.release}; in the file: {names}")
     source = groups.pop()
@@ -117,16 +117,17 @@ def pair(observations: Sequence[Observation], document: Document) -> tuple[Group
         twin = targets.get(_same(found))
         if found.group != source or twin is None:
             continue
-        sd = score(document, twin.value, covariates(twin.subject)).sd if _known(document, twin) else None
+        target = in_its_unit(document, twin)
+        sd = score(document, target, covariates(twin.subject)).sd if _known(document, twin) else None
         if sd:
-            people.setdefault(found.subject_key, []).append((found.value, twin.value, sd))
+            people.setdefault(found.subject_key, []).append((in_its_unit(document, found), target, sd))
     pairs = tuple(Pair(key, *(float(x) for x in np.mean(rows, axis=0))) for key, rows in sorted(people.items()))
     return source, pairs
 
 
 def _known(document: Document, found: Observation) -> bool:
     try:
-        score(document, found.value, covariates(found.subject))
+        score(document, in_its_unit(document, found), covariates(found.subject))
     except KeyError:
         return False
     return True
@@ -182,8 +183,10 @@ def fit(document: Document, source: Group, pairs: Sequence[Pair], method: str = 
     thirds = np.array_split(np.argsort(x), 3)
     biases = (float(share.mean()), *(float(share[third].mean()) for third in thirds))
     residual_share = float(np.sqrt(np.mean(share**2) - share.mean() ** 2))
-    problems = _problems(len(x), residual_share, biases)
     intercept, slope = line(x, y)
+    problems = _problems(len(x), residual_share, biases)
+    if slope <= 0:
+        problems.append("the line does not rise: brighter on one scanner would be darker on the other")
     numbers = f"residual {residual_share:.2f} SD, bias {' / '.join(f'{bias:+.2f}' for bias in biases)} SD, n = {len(x)}"
     return Bridge(
         release=document.release,

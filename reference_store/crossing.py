@@ -18,10 +18,12 @@ from reference_store.values import Device
 def leads(bridge: Bridge, question: Question) -> bool:
     """Whether this bridge is of the question's measure and place, and begins at its very device and settings."""
     device, source = question.device, bridge.source
-    same_place = (bridge.quantity, bridge.structure, source.site) == (
+    same_place = (bridge.quantity, bridge.structure, source.site, source.view, source.lossy) == (
         question.quantity,
         question.structure,
         question.site,
+        question.view,
+        bool(device.lossy),
     )
     return same_place and _settings(device) == (
         source.manufacturer,

@@ -100,19 +100,21 @@ def lms_at(model: Model, known: Known) -> Lms:
 def by_lms(model: Model, value: float, known: Known) -> Score:
     """A value, in the document's unit, against an LMS model."""
     here = lms_at(model, known)
-    if here.median <= 0 or value <= 0:
-        return Score(warnings=(f"{value:g} against a median of {here.median:g}: LMS needs numbers above zero",))
+    if here.median <= 0:
+        return Score(warnings=(f"a median of {here.median:g}: LMS needs numbers above zero",))
     new = math.sqrt(1 + here.leverage)
-    z, low, high = here.deviate(value) / new, here.value(-new), here.value(new)
+    z = here.deviate(value) / new if value > 0 else None
+    low, high = here.value(-new), here.value(new)
     return Score(
         z=z,
-        z_sd=math.sqrt(here.variance(value)) / new if model.covariance else None,
-        percentile=100 * _NORMAL.cdf(z),
+        z_sd=math.sqrt(here.variance(value)) / new if model.covariance and z is not None else None,
+        percentile=None if z is None else 100 * _NORMAL.cdf(z),
         expected=here.median,
         sd=None if low is None or high is None else (high - low) / 2,
         lower=here.limit(-model.flag_z),
         upper=here.limit(model.flag_z),
         limits=f"LMS, ± {model.flag_z:.3g} SD{_widened(model)}",
+        warnings=() if z is not None else (f"{value:g} has no place in LMS, which needs numbers above zero: no z",),
     )
 
 

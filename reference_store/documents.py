@@ -126,6 +126,8 @@ class Lock:
     attested: tuple[tuple[str, str], ...] = ()
     """Settings that DICOM does not carry (gain, TGC, grey map and so on), as name and value in words."""
     lossy_allowed: bool = False
+    lossless_allowed: bool = True
+    """False: collected from pixels compressed with loss, which are not quite those that were not."""
     photometric_interpretation: str | None = None
     roi_rule: tuple[tuple[str, str], ...] = ()
     note: str = ""
@@ -152,6 +154,8 @@ class Validity:
     weight_kg: tuple[float, float] | None = None
     bmi: tuple[float, float] | None = None
     max_leverage: float | None = None
+    leverage_assumed: bool = False
+    """True when the document names no limit and the usual one is taken."""
     required: tuple[str, ...] = ()
     """Covariates that must be known even where no term asks for them."""
     refuses: bool = True

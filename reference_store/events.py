@@ -16,7 +16,7 @@ from reference_store import attestation as attestations
 from reference_store import bridging
 from reference_store.attestation import Attestation
 from reference_store.bridging import Bridge
-from reference_store.reference_set import Suspension
+from reference_store.suspension import Suspension
 
 
 class Kind(StrEnum):

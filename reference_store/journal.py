@@ -21,10 +21,11 @@ class JournalError(ValueError):
 
 def rows(path: Path) -> list[dict[str, Any]]:
     """All rows, oldest first; none when the file is not there yet."""
-    if not path.exists():
+    if not path.exists() or not path.stat().st_size:
         return []
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    # not splitlines(): a text that somebody pasted may hold other line separators, and JSON leaves them as they are
+    for number, line in enumerate(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"), start=1):
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:

@@ -83,6 +83,8 @@ def _megahertz(device: Device) -> float | None:
 
 
 def _lossy(lock: Lock, device: Device) -> Difference | None:
+    if not lock.lossless_allowed and not device.lossy:
+        return Difference("pixel compression", "lossy", "lossless")
     if lock.lossy_allowed or not device.lossy:
         return None
     return Difference("pixel compression", "lossless", "lossy")

@@ -16,7 +16,8 @@ from typing import Any
 
 from reference_store import anatomy
 from reference_store.attestation import device_from_json, device_to_json
-from reference_store.units import UNIT_OF, factor
+from reference_store.files import FileError
+from reference_store.units import SIGNED, UNIT_OF, factor
 from reference_store.values import Device, Side, Subject, View
 
 _PLAUSIBLE: dict[str, tuple[float, float]] = {
@@ -24,14 +25,17 @@ _PLAUSIBLE: dict[str, tuple[float, float]] = {
     "height_cm": (30.0, 250.0),
     "weight_kg": (1.0, 400.0),
 }
+_LARGEST: dict[str, float] = {
+    "muscle_echo_intensity": 255.0,
+    "muscle_thickness": 200.0,
+    "nerve_csa": 500.0,
+    "diaphragm_thickness": 50.0,
+}
+"""In base units. Beyond them a number was given in another unit than it says."""
 
 
-class ObservationError(ValueError):
+class ObservationError(FileError):
     """A row is no observation: ``file``, ``place`` (row and field) and ``problem`` say where and why."""
-
-    def __init__(self, file: str, place: str, problem: str) -> None:
-        super().__init__(f"{file}: {place}: {problem}")
-        self.file, self.place, self.problem = file, place, problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,9 @@ class Group:
     software_versions: tuple[str, ...]
     depth_mm: float | None
     frequency_khz: float | None
+    view: View = View.UNKNOWN
+    lossy: bool = False
+    """Whether the pixels were compressed with loss; what is not said is taken as without, as in a lock."""
 
     @property
     def place(self) -> str:
@@ -59,7 +66,9 @@ class Group:
         """Device and settings in words."""
         parts = [self.manufacturer, self.model, self.transducer, self.preset, " / ".join(self.software_versions)]
         depth = f"{self.depth_mm:g} mm" if self.depth_mm is not None else None
-        return ", ".join(part for part in (*parts, depth) if part)
+        frequency = f"{self.frequency_khz / 1000:g} MHz" if self.frequency_khz is not None else None
+        lossy = "compressed with loss" if self.lossy else None
+        return ", ".join(part for part in (*parts, depth, frequency, lossy) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +105,7 @@ class Observation:
     @property
     def key(self) -> tuple[object, ...]:
         """What there is one of: a later observation of the same key takes the place of the earlier one."""
-        return (self.group, self.subject_key, self.side, self.view)
+        return (self.group, self.subject_key, self.side)
 
     @property
     def group(self) -> Group:
@@ -113,6 +122,8 @@ class Observation:
             device.software_versions,
             device.depth_mm,
             device.frequency_khz,
+            self.view,
+            bool(device.lossy),
         )
 
 
@@ -169,20 +180,39 @@ def checked(observation: Observation, file: str, place: str) -> Observation:
     if into is None:
         wanted = UNIT_OF[observation.quantity]
         raise refuse("unit", f"{observation.quantity} is measured in {wanted}, not in {observation.unit!r}")
-    if not math.isfinite(observation.value) or observation.value <= 0:
+    signed = observation.quantity in SIGNED
+    if not math.isfinite(observation.value) or (observation.value <= 0 and not signed):
         raise refuse("value", f"{observation.value} is not a number above zero")
+    if observation.value * into > _LARGEST.get(observation.quantity, math.inf):
+        largest, unit = _LARGEST[observation.quantity], UNIT_OF[observation.quantity]
+        raise refuse("value", f"{observation.quantity} of more than {largest:g} {unit}; check the unit")
     _known_place(observation, refuse)
+    _known_device(observation.device, refuse)
     for name, (low, high) in _PLAUSIBLE.items():
         number = getattr(observation.subject, name)
         if number is not None and not low <= number <= high:
             raise refuse(name, f"lies outside {low:g} to {high:g}; check the unit")
     if observation.subject.sex not in (None, "M", "F"):
         raise refuse("sex", "write M or F, or leave it empty")
-    try:
-        date.fromisoformat(observation.on)
-    except ValueError as error:
-        raise refuse("date", f"{observation.on!r} is not a date; write it as 2026-03-31") from error
+    if not is_date(observation.on):
+        raise refuse("date", f"{observation.on!r} is not a date; write it as 2026-03-31")
     return dataclasses.replace(observation, value=observation.value * into, unit=UNIT_OF[observation.quantity])
+
+
+def is_date(text: str) -> bool:
+    """Whether it is a date written as 2026-03-31, and no other way: days are compared as texts."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def _known_device(device: Device, refuse: Any) -> None:  # noqa: ANN401 - a local function
+    numbers = {"depth_mm": (device.depth_mm,), "frequency_khz": (device.frequency_khz,)}
+    for name, found in {**numbers, "spacing_mm": device.spacing_mm or ()}.items():
+        for number in found:
+            if number is not None and not 0 < number < 1e6:  # also refuses NaN
+                raise refuse(name, f"{number} is not a size above zero")
 
 
 def _known_place(observation: Observation, refuse: Any) -> None:  # noqa: ANN401 - a local function

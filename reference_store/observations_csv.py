@@ -17,6 +17,7 @@ COLUMNS = (
     "frequency_khz", "lossy", "spacing_mm", "flags", "overlay",
 )  # fmt: skip
 """Several software versions or flags are separated by ``|``; spacing is ``row|column`` in millimetres."""
+_NUMBERS = ("value", "age_years", "height_cm", "weight_kg", "depth_mm", "frequency_khz")
 
 
 def write(observations: Iterable[Observation]) -> str:
@@ -63,30 +64,75 @@ def _row(found: Observation) -> dict[str, object]:
 def read(text: str, file: str) -> tuple[Observation, ...]:
     """Read the whole table, or nothing.
 
+    A spreadsheet's ways are understood: semicolons or tabs between the cells, then with decimal commas if it writes
+    them; a first line ``sep=;``; empty rows and empty columns at the ends; any kind of line end.
+
     Raises
     ------
     ObservationError
-        For the first thing that is wrong, naming row (the header is row 1) and field.
+        For the first thing that is wrong, naming row (as a spreadsheet counts them) and field.
     """
-    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
+    lines = _lines(text)
+    separator = _separator(lines)
+    records = csv.reader(io.StringIO(lines), strict=True, delimiter=separator)
+    table = ((number, [cell.strip() for cell in record]) for number, record in enumerate(records, start=1))
     try:
-        header = reader.fieldnames or ()
-        for name in _NEEDED:
-            if name not in header:
-                raise ObservationError(file, f"row 1, field {name}", "the column is missing")
-        for name in header:
-            if name not in COLUMNS:
-                problem = f"there is no such column; there are {', '.join(COLUMNS)}"
-                raise ObservationError(file, f"row 1, field {name}", problem)
-        return tuple(_observation(row, file, f"row {number}") for number, row in enumerate(reader, start=2))
+        filled = ((number, cells) for number, cells in table if any(cells))
+        first, names = next(filled, (1, []))
+        header = _header(names, file, first)
+        found = tuple(
+            _observation(_cells(header, cells, file, f"row {number}", separator), file, f"row {number}")
+            for number, cells in filled
+        )
     except csv.Error as error:
-        raise ObservationError(file, f"row {reader.line_num}", f"not CSV: {error}") from error
+        raise ObservationError(file, f"row {records.line_num}", f"not CSV: {error}") from error
+    if not found:
+        raise ObservationError(file, "row 2", "there is a header, and no row below it")
+    return found
 
 
-def _observation(row: dict[str, str | None], file: str, place: str) -> Observation:
-    if None in row or None in row.values():
+def _lines(text: str) -> str:
+    """The text with one kind of line end, and without the line by which a spreadsheet tells its separator."""
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    first, rest, others = lines.partition("\n")
+    return rest + others if first.lower().startswith("sep=") else lines
+
+
+def _separator(text: str) -> str:
+    head = next((line for line in text.split("\n") if line.strip()), "")
+    return max(",;\t", key=head.count)
+
+
+def _header(names: list[str], file: str, row: int) -> list[str]:
+    while names and not names[-1]:
+        names = names[:-1]
+    header = [name.lower() for name in names]
+    for name in _NEEDED:
+        if name not in header:
+            raise ObservationError(file, f"row {row}, field {name}", "the column is missing")
+    for name in header:
+        if name not in COLUMNS:
+            problem = f"there is no such column; there are {', '.join(COLUMNS)}"
+            raise ObservationError(file, f"row {row}, field {name or '(empty)'}", problem)
+        if header.count(name) > 1:
+            raise ObservationError(file, f"row {row}, field {name}", "the column stands twice")
+    return header
+
+
+def _cells(header: list[str], cells: list[str], file: str, place: str, separator: str) -> dict[str, str]:
+    """A row under its column names, with decimal points."""
+    if len(cells) < len(header) or any(cells[len(header) :]):
         raise ObservationError(file, place, "has not as many cells as the header")
-    cells = {name: (value or "").strip() for name, value in row.items()}
+    row = dict(zip(header, cells, strict=False))
+    if separator != ",":
+        for name in _NUMBERS:
+            if row.get(name, "").count(",") == 1 and "." not in row[name]:
+                row[name] = row[name].replace(",", ".")
+        row["spacing_mm"] = row.get("spacing_mm", "").replace(",", ".")
+    return row
+
+
+def _observation(cells: dict[str, str], file: str, place: str) -> Observation:
     for name in _NEEDED:
         if not cells[name]:
             raise ObservationError(file, f"{place}, field {name}", "is missing")
@@ -96,16 +142,19 @@ def _observation(row: dict[str, str | None], file: str, place: str) -> Observati
         try:
             return float(text) if text else None
         except ValueError as error:
-            problem = f"{text!r} is not a number; write a decimal point"
+            problem = f"{text!r} is not a number; write a decimal point, and nothing between thousands"
             raise ObservationError(file, f"{place}, field {name}", problem) from error
 
     def one_of(name: str, kind: type[Side] | type[View]) -> str:
-        text = cells.get(name, "") or "unknown"
+        text = cells.get(name, "").lower() or "unknown"
         if text not in {member.value for member in kind}:
             problem = f"{text!r} is none of {', '.join(member.value for member in kind)}"
             raise ObservationError(file, f"{place}, field {name}", problem)
         return text
 
+    person = Subject(
+        number("age_years"), cells.get("sex", "").upper() or None, number("height_cm"), number("weight_kg")
+    )
     return checked(
         Observation(
             subject_key=cells["subject"],
@@ -116,7 +165,7 @@ def _observation(row: dict[str, str | None], file: str, place: str) -> Observati
             site=cells.get("site") or None,
             side=Side(one_of("side", Side)),
             view=View(one_of("view", View)),
-            subject=Subject(number("age_years"), cells.get("sex") or None, number("height_cm"), number("weight_kg")),
+            subject=person,
             device=_device(cells, number("depth_mm"), number("frequency_khz"), file, place),
             on=cells["date"],
             flags=_words(cells.get("flags", "")),

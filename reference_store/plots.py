@@ -8,15 +8,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 STYLE = """
-body{font:15px/1.45 system-ui,sans-serif;max-width:1000px;margin:2em auto;padding:0 1em;color:#1b2430}
-h1{font-size:1.4em}h2{font-size:1.1em;margin-top:1.8em}.row{display:flex;flex-wrap:wrap;gap:12px}
-svg{width:460px;max-width:100%;border:1px solid #d5dbe3}.grid{stroke:#e8ecf1}.tick{font-size:11px;fill:#4a5666}
-.axis{font-size:12px;fill:#1b2430}.title{font-size:13px;font-weight:600}.dot{fill:#2b6cb0;fill-opacity:.55}
-.far{fill:#c05621}.mean{fill:none;stroke:#1b2430;stroke-width:2}
-.limit{fill:none;stroke:#c05621;stroke-width:1.6;stroke-dasharray:6 4}.zero{fill:none;stroke:#4a5666}
-table{border-collapse:collapse;margin:.6em 0}td,th{border:1px solid #d5dbe3;padding:3px 9px;text-align:right}
-th{background:#f3f6f9}td:first-child,th:first-child{text-align:left}.lack{background:#fdebdc}
-.note{background:#fff8e6;border-left:4px solid #d69e2e;padding:.5em .9em}
+:root{--ink:#16202c;--soft:#52606f;--line:#dbe2ea;--blue:#2a6fb0;--band:#dcebf8;--warm:#b4540a;--warmbg:#fdf0e2}
+*{box-sizing:border-box}body{font:15px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif;color:var(--ink);
+background:#eef2f6;margin:0;padding:28px 16px}
+main{max-width:1040px;margin:auto;background:#fff;padding:36px 44px 44px;border-radius:14px;
+box-shadow:0 1px 3px #16202c22,0 8px 28px #16202c14}
+h1{font-size:1.65em;line-height:1.25;margin:0 0 .2em}h2{font-size:1.15em;margin:2.2em 0 .5em;padding-bottom:.25em;
+border-bottom:2px solid var(--line)}p{margin:.5em 0;max-width:78ch}.sub{color:var(--soft);margin:0 0 1.2em}
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:1.2em 0}
+.card{border:1px solid var(--line);border-radius:10px;padding:10px 14px}
+.card b{display:block;font-size:1.45em;line-height:1.3}.card span{color:var(--soft);font-size:.86em}
+.row{display:flex;flex-wrap:wrap;gap:16px;margin:.8em 0}.row>*{flex:1 1 440px;min-width:0}
+svg{width:100%;height:auto;max-width:600px;border:1px solid var(--line);border-radius:10px;background:#fff}
+.grid{stroke:#edf1f5}.tick{font-size:11px;fill:var(--soft)}.axis{font-size:12px;fill:var(--ink)}
+.title{font-size:14px;font-weight:600;fill:var(--ink)}.dot{fill:var(--blue);fill-opacity:.6}
+.far{fill:var(--warm)}.band{fill:var(--band);stroke:none}.mean{fill:none;stroke:#173f66;stroke-width:2.2}
+.limit{fill:none;stroke:var(--warm);stroke-width:1.6;stroke-dasharray:6 4}.zero{fill:none;stroke:var(--soft)}
+.name{font-size:11px;fill:var(--soft);paint-order:stroke;stroke:#fff;stroke-width:3px}
+table{border-collapse:collapse;margin:.8em 0;font-variant-numeric:tabular-nums}
+td,th{border-bottom:1px solid var(--line);padding:5px 14px;text-align:right}
+thead th,tr:first-child th{background:#f5f8fb;font-weight:600}td:first-child,th:first-child{text-align:left}
+.lack{background:var(--warmbg);color:var(--warm)}.chosen td{font-weight:600;background:#f0f7ee}
+.note{background:var(--warmbg);border-left:5px solid #d98324;border-radius:6px;padding:.7em 1.1em}
+.good{background:#eef7ec;border-left-color:#3f8f3a}.note ul{margin:.3em 0;padding-left:1.3em}
+.bar{position:relative;height:14px;border-radius:7px;background:#e6ecf2;margin:1.1em 0 2.1em;max-width:620px}
+.bar i{position:absolute;left:0;top:0;bottom:0;border-radius:7px;background:var(--blue)}
+.bar s{position:absolute;top:-3px;bottom:-3px;width:2px;background:var(--ink);text-decoration:none}
+.bar em{position:absolute;top:18px;font-style:normal;font-size:.8em;color:var(--soft);transform:translateX(-50%);
+white-space:nowrap}
+code{font-size:.86em;overflow-wrap:anywhere}
+@media print{body{background:#fff;padding:0}main{box-shadow:none;padding:0;max-width:none}
+h2{break-after:avoid}svg,table,.card{break-inside:avoid}.row>*{flex:1 1 45%}}
 """
 """The style sheet of every page with plots."""
 WIDTH, HEIGHT = 460, 320
@@ -30,7 +52,7 @@ class Curve:
 
     points: tuple[tuple[float, float], ...]
     style: str
-    """A class of the report's style sheet: ``mean``, ``limit``, ``zero``."""
+    """A class of the report's style sheet: ``mean``, ``limit``, ``zero``; ``band`` fills what it encloses."""
     label: str = ""
 
 
@@ -79,9 +101,13 @@ def figure(
         _, y = place(low_x, tick)
         body.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
         body.append(f'<text class="tick" x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{tick:g}</text>')
+    names: list[str] = []
     for part in parts:
         placed = [place(x, y) for x, y in part.points]
         body.extend(_curve(part, placed) if isinstance(part, Curve) else _dots(part, placed))
+        if isinstance(part, Curve) and part.label and placed:
+            names.append(_name(part, placed))
+    body.extend(names)
     middle = (HEIGHT - _BOTTOM + _TOP) / 2
     across = (WIDTH - _RIGHT + _LEFT) / 2
     body.append(f'<text class="axis" x="{across}" y="{HEIGHT - 8}" text-anchor="middle">{html.escape(x_label)}</text>')
@@ -98,11 +124,14 @@ def _span(values: Sequence[float]) -> tuple[float, float]:
 
 def _curve(part: Curve, placed: Sequence[tuple[float, float]]) -> list[str]:
     path = " ".join(f"{x},{y}" for x, y in placed)
-    drawn = [f'<polyline class="{part.style}" points="{path}"/>']
-    if part.label and placed:
-        x, y = placed[-1]
-        drawn.append(f'<text class="tick" x="{x - 2}" y="{y - 5}" text-anchor="end">{html.escape(part.label)}</text>')
-    return drawn
+    shape = "polygon" if part.style == "band" else "polyline"
+    return [f'<{shape} class="{part.style}" points="{path}"/>']
+
+
+def _name(part: Curve, placed: Sequence[tuple[float, float]]) -> str:
+    """What a line is, written at its end, above everything else that is drawn."""
+    x, y = placed[-1]
+    return f'<text class="name" x="{x - 2}" y="{y - 6}" text-anchor="end">{html.escape(part.label)}</text>'
 
 
 def _dots(part: Scatter, placed: Sequence[tuple[float, float]]) -> list[str]:

@@ -20,6 +20,7 @@ from reference_store.terms import design, linear, quadratic
 
 _NORMAL = NormalDist()
 _FALLBACK_PERCENTS = (2.5, 97.5)
+_BEYOND = "the model gives no number here"
 
 
 def leverage(model: Model, known: dict[str, float | None]) -> float | None:
@@ -29,15 +30,29 @@ def leverage(model: Model, known: dict[str, float | None]) -> float | None:
     """
     if not model.covariance:
         return None
-    if model.family is Family.LMS:
-        return lms_at(model, known).leverage
-    if model.family is Family.QUANTILE:
-        return quantile_leverage(model, levels_at(model, known))
-    return quadratic(design(model.terms, known), model.covariance) / _residual_sd(model, known) ** 2
+    try:
+        if model.family is Family.LMS:
+            return lms_at(model, known).leverage
+        if model.family is Family.QUANTILE:
+            return quantile_leverage(model, levels_at(model, known))
+        return quadratic(design(model.terms, known), model.covariance) / _residual_sd(model, known) ** 2
+    except ArithmeticError:
+        return math.inf
 
 
 def score(document: Document, value: float, known: dict[str, float | None]) -> Score:
-    """Compare a value, in the document's unit, at known covariates. Raises ``KeyError`` naming a missing covariate."""
+    """Compare a value, in the document's unit, at known covariates. Raises ``KeyError`` naming a missing covariate.
+
+    Where numbers leave what a computer can hold (an absurd value, coefficients that explode) the score says nothing.
+    """
+    try:
+        found = _score(document, value, known)
+    except (ArithmeticError, ValueError):
+        return Score(warnings=(_BEYOND,))
+    return found if found.finite else Score(warnings=(_BEYOND,))
+
+
+def _score(document: Document, value: float, known: dict[str, float | None]) -> Score:
     model = document.model
     if model.family is Family.UPPER_LIMIT:
         return Score(upper=model.upper_limit, limits="upper limit of normal")
@@ -66,18 +81,17 @@ def _by_normal(document: Document, value: float, known: dict[str, float | None])
     if model.divisor is Divisor.PREDICTION:
         divisor = math.sqrt(residual**2 + (estimation or 0.0))
     transformed = transform(model, value)
-    if transformed is None:
-        return Score(warnings=(f"{value:g} has no {model.transform}: no z",))
-    z = (transformed - mean) / divisor
+    z = None if transformed is None else (transformed - mean) / divisor
     return Score(
         z=z,
-        z_sd=_uncertainty(z, estimation, divisor, _degrees(document)),
-        percentile=100 * _NORMAL.cdf(z),
+        z_sd=None if z is None else _uncertainty(z, estimation, divisor, _degrees(document)),
+        percentile=None if z is None else 100 * _NORMAL.cdf(z),
         expected=inverse(model, mean),
         sd=_spread(model, mean, divisor),
         lower=inverse(model, mean - model.flag_z * divisor),
         upper=inverse(model, mean + model.flag_z * divisor),
         limits=_limit_words(model),
+        warnings=(f"{value:g} has no {model.transform}: no z",) if z is None else (),
     )
 
 

@@ -20,7 +20,7 @@ from reference_store import journal
 from reference_store.attestation import device_from_json, device_to_json
 from reference_store.events import event_row
 from reference_store.phantom import PhantomValues
-from reference_store.reference_set import Suspension
+from reference_store.suspension import Suspension
 from reference_store.values import Device
 
 BASELINE_IMAGES, BASELINE_DAYS = 20, 14

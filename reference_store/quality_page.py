@@ -6,17 +6,24 @@ import html
 from collections.abc import Iterable
 
 from reference_store.plots import STYLE, Curve, Scatter, figure
-from reference_store.quality import BLOCK_SHIFT, WARN_SHIFT, Chart
+from reference_store.quality import BLOCK_SHIFT, WARN_SHIFT, Chart, Watch
+
+_WATCHED = (
+    "If a scanner and its reference belong together, the middle of these values lies near z = 0, whoever the patients "
+    "are. A middle beyond ± 0.3 that chance does not explain warns."
+)
 
 
-def page(charts: Iterable[Chart]) -> str:
-    """One section a scanner: what it says now, and the chart."""
+def page(charts: Iterable[Chart], watches: Iterable[Watch] = ()) -> str:
+    """One section a scanner: what it says now, and the chart; then where its patients' values lie."""
     parts = "".join(_section(one) for one in charts) or "<p>No phantom image has been measured yet.</p>"
     head = f'<meta charset="utf-8"><title>Phantom checks</title><style>{STYLE}</style>'
     told = (
         "Each dot is one phantom image, the line their weighted average. Dashed: where a shift would change what "
         f"patients are told ({WARN_SHIFT:g} SD of the reference warns, {BLOCK_SHIFT:g} stops comparisons)."
     )
+    seen = "".join(f"<li>{html.escape(' '.join(one.scanner).strip())}: {html.escape(one.text)}</li>" for one in watches)
+    parts += f"<h2>Patients reported normal</h2><p>{_WATCHED}</p><ul>{seen}</ul>" if seen else ""
     body = f"<h1>Phantom checks</h1><p>{told}</p>{parts}"
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>\n'
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from reference_store import documents as d
 from reference_store.anatomy import recognise
+from reference_store.files import FileError, load
 from reference_store.meaning import contradictions
 from reference_store.values import View
 
@@ -21,18 +22,14 @@ if TYPE_CHECKING:
 _SCHEMA = Path(__file__).with_name("schema") / "reference_document.schema.json"
 _CARRIED = ("depth_mm", "frequency_MHz")
 """Settings that DICOM carries: (0018,5050) and (0018,6030). All others are attested."""
+_SYNONYMS = {"published-bundled": d.Status.PUBLISHED}
+"""Older words for a status: that a publication was shipped with a program does not verify it."""
+_USUAL_LEVERAGE = 3.0
+"""Times the mean leverage, p/n: the usual bound for a point far from the data (Velleman & Welsch 1981)."""
 
 
-class DocumentError(ValueError):
+class DocumentError(FileError):
     """A document is not one: ``file``, ``place`` (entry and field) and ``problem`` say where and why."""
-
-    def __init__(self, file: str, place: str, problem: str) -> None:
-        super().__init__(f"{file}: {place}: {problem}")
-        self.file, self.place, self.problem = file, place, problem
-
-    def __reduce__(self) -> tuple[type[DocumentError], tuple[str, str, str]]:
-        """Errors cross process borders whole."""
-        return DocumentError, (self.file, self.place, self.problem)
 
 
 @cache
@@ -62,29 +59,15 @@ def parse(text: str, file: str, *, shipped: bool = False) -> tuple[d.Document, .
         When the text is not JSON, breaks the schema, contradicts itself, or holds an id twice.
     """
     try:
-        raw = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_refuse_repeats)
-    except json.JSONDecodeError as error:
-        raise DocumentError(file, f"line {error.lineno}, column {error.colno}", f"not JSON: {error.msg}") from error
-    except ValueError as error:
-        raise DocumentError(file, "whole file", str(error)) from error
+        raw = load(text, file)
+    except FileError as error:
+        raise DocumentError(error.file, error.place, error.problem) from error
     if not isinstance(raw, list):
         return (_document(raw, file, "", shipped=shipped),)
     entries = enumerate(raw, start=1)
     read = tuple(_document(entry, file, f"entry {number}, ", shipped=shipped) for number, entry in entries)
     _refuse_twins(read, file)
     return read
-
-
-def _refuse_constant(word: str) -> float:
-    raise ValueError(f"{word} is not a number that a document may hold")
-
-
-def _refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"field {name!r} stands twice in one object")
-    return dict(pairs)
 
 
 def _refuse_twins(read: tuple[d.Document, ...], file: str) -> None:
@@ -102,14 +85,22 @@ def _document(raw: dict[str, Any], file: str, entry: str, *, shipped: bool) -> d
     if errors:
         first = errors[0]
         place = ".".join(str(part) for part in first.absolute_path) or "whole document"
-        raise DocumentError(file, f"{entry}field {place}", _in_words(first.message))
-    document = _build(raw)
+        raise DocumentError(file, f"{entry}field {place}", _in_words(first.message, first.instance))
+    try:
+        document = _build(raw)
+    except UnicodeEncodeError as error:
+        raise DocumentError(file, f"{entry}whole document", "holds half of a character (a lone surrogate)") from error
     for place, problem in contradictions(document, raw):
         raise DocumentError(file, f"{entry}field {place}", problem)
     return document
 
 
-def _in_words(message: str) -> str:
+def _in_words(message: str, found: object) -> str:
+    if found in ("gamlss_bcpe", ["gamlss_bcpe"]):
+        return (
+            "gamlss_bcpe is not computed here; write its percentiles as family quantile (the terms of each level), or "
+            "its mean, spread and skewness as family lms"
+        )
     return message if len(message) <= 300 else message[:297] + "…"
 
 
@@ -120,7 +111,7 @@ def _build(raw: Mapping[str, Any]) -> d.Document:
     return d.Document(
         id=raw["model_id"],
         version=raw["version"],
-        status=d.Status(raw["status"]),
+        status=d.Status(_SYNONYMS.get(raw["status"], raw["status"])),
         quantity=raw["quantity"],
         unit=raw["unit"],
         structure=key,
@@ -130,7 +121,7 @@ def _build(raw: Mapping[str, Any]) -> d.Document:
         lock=_lock(raw["acquisition"]),
         population=_population(raw["population"]),
         model=_model(raw["model"]),
-        validity=_validity(raw["validity"]),
+        validity=_validity(raw),
         provenance=d.Provenance(
             citation=provenance["citation"],
             confidence=provenance["confidence"],
@@ -174,12 +165,20 @@ def _lock(raw: Mapping[str, Any]) -> d.Lock:
         preset=raw.get("preset_id"),
         depth_mm=None if depth is None else float(depth),
         frequency_mhz=None if frequency is None else float(frequency),
-        attested=tuple(sorted((name, str(value)) for name, value in settings.items() if name not in _CARRIED)),
+        attested=tuple(
+            sorted((name, _setting(value)) for name, value in settings.items() if name not in _CARRIED and value != [])
+        ),
         lossy_allowed=pixels.get("lossy_allowed", False),
+        lossless_allowed=pixels.get("lossless_allowed", True),
         photometric_interpretation=pixels.get("photometric"),
         roi_rule=tuple(sorted((name, str(value)) for name, value in raw.get("roi_rule", {}).items())),
         note=raw.get("note", ""),
     )
+
+
+def _setting(value: object) -> str:
+    """A setting in the words in which a person attests it; several numbers (the sliders of the TGC) side by side."""
+    return " / ".join(str(part) for part in value) if isinstance(value, list) else str(value)
 
 
 def _population(raw: Mapping[str, Any]) -> d.Population:
@@ -252,14 +251,26 @@ def _range(raw: Mapping[str, Any], name: str) -> tuple[float, float] | None:
     return (float(raw[name][0]), float(raw[name][1])) if name in raw else None
 
 
-def _validity(raw: Mapping[str, Any]) -> d.Validity:
+def _validity(document: Mapping[str, Any]) -> d.Validity:
+    raw = document["validity"]
+    leverage = raw.get("max_leverage")
+    usual = _usual_leverage(document) if leverage is None else None
     return d.Validity(
         age_years=_range(raw, "age_y"),
         age_assumed=raw.get("age_assumed", False),
         height_cm=_range(raw, "height_cm"),
         weight_kg=_range(raw, "weight_kg"),
         bmi=_range(raw, "bmi"),
-        max_leverage=raw.get("max_leverage"),
+        max_leverage=leverage or usual,
+        leverage_assumed=usual is not None,
         required=tuple(raw.get("required_covariates", ())),
         refuses=raw.get("on_violation", "refuse") == "refuse",
     )
+
+
+def _usual_leverage(document: Mapping[str, Any]) -> float | None:
+    """Where a site's own linear document names no limit: three times the mean leverage of those it was fitted to."""
+    model, n = document["model"], document["population"]["n"]
+    if not document["status"].startswith("site-") or model["family"] != d.Family.LINEAR or not n:
+        return None
+    return _USUAL_LEVERAGE * len(model["terms"]) / n if model.get("cov") and model.get("terms") else None

@@ -7,37 +7,22 @@ The first step that leaves nothing decides the refusal.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from reference_store import crossing, refusals, validity
-from reference_store.attestation import Attestation
+from reference_store.attestation import Attestation, same_setting
 from reference_store.bridging import Bridge
 from reference_store.comparison import Comparison, Question, Refusal
 from reference_store.documents import Document, Status
 from reference_store.locking import Difference, differences
 from reference_store.predicting import score
 from reference_store.scores import Score
+from reference_store.suspension import Suspension
 from reference_store.terms import covariates
 from reference_store.units import factor
 from reference_store.values import Device, View
-
-
-@dataclass(frozen=True, slots=True)
-class Suspension:
-    """A scanner whose grey levels are not to be compared for now: a failed phantom check or a drift."""
-
-    manufacturer: str
-    model: str
-    serial_number: str | None
-    reason: str
-    remedy: str
-
-    def covers(self, device: Device) -> bool:
-        """Whether it speaks of this scanner; without a serial number, of every scanner of the model."""
-        if (self.manufacturer, self.model) != (device.manufacturer, device.model):
-            return False
-        return None in (self.serial_number, device.serial_number) or self.serial_number == device.serial_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +127,9 @@ class ReferenceSet:
     def _differences(self, document: Document, device: Device) -> tuple[Difference, ...]:
         if not document.lock.device_bound:
             return ()
-        return differences(document.lock, device, self._attestation(document.lock.preset, device))
+        return differences(document.lock, device, self.attestation(document.lock.preset, device))
 
-    def _attestation(self, wanted: str | None, device: Device) -> Attestation | None:
+    def attestation(self, wanted: str | None, device: Device) -> Attestation | None:
         """The latest that speaks of this scanner and preset and still holds, else the latest that speaks of it."""
         covering = [
             attestation
@@ -182,7 +167,7 @@ class ReferenceSet:
     def _unattested(self, question: Question, document: Document, *, crossed: bool = False) -> Refusal | None:
         """``crossed``: the device is the other end of a bridge, whose preset and settings are its own."""
         wanted = question.device.preset if crossed else document.lock.preset
-        attestation = self._attestation(wanted, question.device)
+        attestation = self.attestation(wanted, question.device)
         if attestation is None:
             return refusals.not_attested(document)
         changed = attestation.suspended_by(question.device)
@@ -193,7 +178,7 @@ class ReferenceSet:
         unlike = [
             f"{name} is {dict(attestation.settings).get(name, 'not attested')}, the reference needs {value}"
             for name, value in document.lock.attested
-            if dict(attestation.settings).get(name) != value
+            if not same_setting(dict(attestation.settings).get(name), value)
         ]
         return refusals.attested_otherwise(document, unlike) if unlike else None
 
@@ -209,10 +194,12 @@ class ReferenceSet:
             return stopped or crossing.carried(bridge, document, self.standing(document), question)
         return None
 
-    def _answer(self, question: Question, document: Document) -> Comparison:
+    def _answer(self, question: Question, document: Document) -> Comparison | Refusal:
         into = factor(question.unit, document.unit) or 1.0
         value = question.value * into
         result = score(document, value, covariates(question.subject))
+        if result.says_nothing or not math.isfinite(value):
+            return refusals.no_number(document)
         standing = self.standing(document)
         warnings = (
             *_doubts(document, standing, question),

@@ -18,7 +18,10 @@ def nothing_here(question: Question, usable: Sequence[Document]) -> Refusal:
     where += f" at {question.site}" if question.site else ""
     places = sorted({document.site or "the standard site" for document in usable})
     remedy = _COLLECT
-    if places and question.site is None:
+    views = sorted({document.view.value for document in usable if document.at(question.site) and document.view})
+    if views:
+        remedy = f"references exist for the {' and '.join(views)} view; state the view, or scan so"
+    elif places and question.site is None:
         remedy = f"state the site: references exist for {', '.join(places)}"
     elif places:
         remedy = f"references exist for {', '.join(places)}; for this one {_COLLECT}"
@@ -92,3 +95,10 @@ def lock_suspended(document: Document, attestation: Attestation, changed: str) -
 def suspended(document: Document, reason: str, remedy: str) -> Refusal:
     """Quality control has blocked the scanner."""
     return Refusal(RefusalCode.SUSPENDED, reason, remedy, document.id)
+
+
+def no_number(document: Document) -> Refusal:
+    """The model gives neither z nor limits for this value and subject."""
+    text = f"{document.release} gives neither z nor limits for this value and subject"
+    remedy = "check the value and its unit, and the document at this age, sex and build"
+    return Refusal(RefusalCode.OUTSIDE_RANGE, text, remedy, document.id)

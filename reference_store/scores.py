@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -18,6 +19,17 @@ class Score:
     upper: float | None = None
     limits: str = ""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def says_nothing(self) -> bool:
+        """Neither z nor a limit: no comparison can be made of it."""
+        return self.z is None and self.lower is None and self.upper is None
+
+    @property
+    def finite(self) -> bool:
+        """Whether every number is one."""
+        numbers = (self.z, self.z_sd, self.percentile, self.expected, self.sd, self.lower, self.upper)
+        return all(number is None or math.isfinite(number) for number in numbers)
 
     def outside(self, value: float) -> str | None:
         """``above`` or ``below`` the limits, else ``None``."""

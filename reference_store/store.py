@@ -20,11 +20,14 @@ from typing import Any
 
 from reference_store import journal
 from reference_store.attestation import Attestation, to_json
-from reference_store.documents import Document
+from reference_store.documents import Document, Family
 from reference_store.events import Kind, State, event, total
+from reference_store.predicting import score
 from reference_store.quality import QualityLog, suspensions
 from reference_store.reading import DocumentError, parse
 from reference_store.reference_set import ReferenceSet
+from reference_store.terms import covariates
+from reference_store.values import Subject
 
 _TABLES = Path(__file__).with_name("tables")
 SOURCE_ORDER = ("bae2021", "won2012", "vagus60", "pnbmj_t2")
@@ -196,12 +199,23 @@ class Store:
 def _spreads(documents: Iterable[Document], state: State) -> dict[tuple[str, str], float]:
     found: dict[tuple[str, str], float] = {}
     for document in documents:
-        sd = document.model.residual_sd
         used = document.release in state.activated and document.release not in state.retired
-        if used and sd and document.quantity == "muscle_echo_intensity" and document.model.transform == "identity":
+        sd = _typical_sd(document) if used and document.quantity == "muscle_echo_intensity" else None
+        if sd:
             device = (document.lock.manufacturer or "", document.lock.model or "")
             found[device] = min(sd, found.get(device, sd))
     return found
+
+
+def _typical_sd(document: Document) -> float | None:
+    """SD in grey levels of a woman in the middle of the age range, whatever scale or family the model has."""
+    model, ages = document.model, document.validity.age_years or (50.0, 50.0)
+    if model.residual_sd and model.transform == "identity" and model.family in (Family.LINEAR, Family.CONSTANT):
+        return model.residual_sd
+    try:
+        return score(document, 1.0, covariates(Subject(sum(ages) / 2, "F", 165.0, 65.0))).sd
+    except KeyError:
+        return None
 
 
 def _refuse_same(documents: Sequence[Document], file: str) -> None:

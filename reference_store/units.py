@@ -34,6 +34,9 @@ UNIT_OF: dict[str, str] = {
 }
 """Every quantity a document can describe, with its base unit."""
 
+SIGNED = ("calibrated_backscatter", "texture")
+"""Quantities that may be zero or less: decibels relative to a phantom, and texture features such as a correlation."""
+
 
 def known(unit: str) -> bool:
     """Whether a unit can be converted at all."""

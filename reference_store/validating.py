@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scipy import stats
 
 from reference_store import validity
+from reference_store.applying import Signed, in_its_unit, of_its_device, of_its_place, unsigned
 from reference_store.documents import Document
 from reference_store.observations import Observation
 from reference_store.predicting import score
-from reference_store.terms import covariates
+from reference_store.scores import Score
+from reference_store.terms import COVARIATE_WORDS, covariates
+from reference_store.units import factor
 from reference_store.values import Side, Subject
 
 ENOUGH, _ALLOWED = 20, 0.10
@@ -37,20 +40,25 @@ class Validation:
     """What this test can and cannot see, in numbers."""
 
 
-def validate(document: Document, controls: Sequence[Observation]) -> Validation:
-    """Compare controls, one side each, and judge. Too few controls are never accepted."""
+def validate(document: Document, controls: Sequence[Observation], signed: Signed = unsigned) -> Validation:
+    """Compare controls, one side each, and judge. Too few controls are never accepted.
+
+    Controls of another device or setting, or whom the reference may not speak of, are named and not compared.
+    """
     refused: list[tuple[str, str]] = []
     outside, deviates = 0, []
-    people = {found.subject_key: found for found in sorted(controls, key=_second_choice, reverse=True)}
+    mine = [found for found in controls if of_its_place(document, found)]
+    people = {found.subject_key: found for found in sorted(mine, key=_second_choice, reverse=True)}
     n = 0
     for key, found in sorted(people.items()):
-        stopped = validity.violation(document, found.subject)
+        stopped = _stopped(document, found, signed)
         if stopped:
-            refused.append((key, stopped.text))
+            refused.append((key, stopped))
             continue
-        result = score(document, found.value, covariates(found.subject))
+        value = in_its_unit(document, found)
+        result = score(document, value, covariates(found.subject))
         n += 1
-        outside += result.outside(found.value) is not None
+        outside += result.outside(value) is not None
         if result.z is not None:
             deviates.append(result.z)
     allowed = int(_ALLOWED * n)
@@ -69,6 +77,15 @@ def validate(document: Document, controls: Sequence[Observation]) -> Validation:
         text=verdict,
         power=_power(n, allowed),
     )
+
+
+def _stopped(document: Document, found: Observation, signed: Signed) -> str | None:
+    """Why a control may not be compared, or ``None``."""
+    other = of_its_device(document, found, signed)
+    if other:
+        return f"not from the reference's device and settings: {other}"
+    stopped = validity.violation(document, found.subject)
+    return stopped.text if stopped else None
 
 
 def _second_choice(found: Observation) -> tuple[bool, str]:
@@ -106,22 +123,42 @@ def contrasts(first: Document, second: Document, height_cm: float = 170.0, weigh
     ValueError
         When they measure different things, or no age is common to both.
     """
-    if (first.quantity, first.structure, first.unit) != (second.quantity, second.structure, second.unit):
+    into = factor(second.unit, first.unit)
+    if (first.quantity, first.structure) != (second.quantity, second.structure) or into is None:
         raise ValueError(
             f"{first.release} measures {first.quantity} of {first.structure} in {first.unit}, {second.release} "
             f"{second.quantity} of {second.structure} in {second.unit}: nothing to compare"
+        )
+    if not (set(first.sites) & set(second.sites) or first.sites == second.sites):
+        places = [" or ".join(document.sites) or "the standard site" for document in (first, second)]
+        raise ValueError(
+            f"{first.release} is of {places[0]}, {second.release} of {places[1]}: other places, nothing to compare"
         )
     ranges = [document.validity.age_years or (0.0, 120.0) for document in (first, second)]
     low, high = max(pair[0] for pair in ranges), min(pair[1] for pair in ranges)
     ages = [float(age) for age in range(0, 121, 10) if low <= age <= high] or ([low] if low <= high else [])
     if not ages:
         raise ValueError(f"{first.release} and {second.release} have no age in common")
-    return [_contrast(first, second, Subject(age, sex, height_cm, weight_kg)) for age in ages for sex in ("F", "M")]
+    people = [Subject(age, sex, height_cm, weight_kg) for age in ages for sex in ("F", "M")]
+    return [_contrast(first, second, person, into) for person in people]
 
 
-def _contrast(first: Document, second: Document, subject: Subject) -> Contrast:
+def _at(document: Document, known: dict[str, float | None]) -> Score:
+    try:
+        return score(document, 1.0, known)
+    except KeyError as error:
+        raise ValueError(f"{document.release} needs {COVARIATE_WORDS[error.args[0]]}, which nobody stated") from error
+
+
+def _contrast(first: Document, second: Document, subject: Subject, into: float) -> Contrast:
     known = covariates(subject)
-    one, two = score(first, 1.0, known), score(second, 1.0, known)
+    one, two = _at(first, known), _at(second, known)
+    two = replace(
+        two,
+        expected=None if two.expected is None else two.expected * into,
+        sd=None if two.sd is None else two.sd * into,
+        upper=None if two.upper is None else two.upper * into,
+    )
     expected = (one.expected, two.expected) if one.expected is not None and two.expected is not None else None
     upper = None
     if one.sd and one.upper is not None and two.upper is not None:

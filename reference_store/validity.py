@@ -26,6 +26,8 @@ def warnings(document: Document, subject: Subject) -> Iterator[str]:
     known = covariates(subject)
     if document.validity.age_assumed:
         yield "the source does not state the age of its subjects; adults assumed"
+    if document.validity.leverage_assumed:
+        yield f"the document names no limit of leverage; {document.validity.max_leverage:.3g} (3 p/n) is taken"
     for name, limits in _ranges(document):
         value = known[name]
         if value is None:

@@ -45,6 +45,7 @@ from service.proof.account import DRAWINGS
 from service.report.assemble import KINDS, reports
 from service.report.identity import digest
 from service.report.keeping import place
+from service.report.pictures import overlay_keys
 from service.report.rejection import REASONS
 from service.report.values import Content, Making, Moment, Plan, Previous, ReportObject, Unread
 from service.routing import Route, route
@@ -92,7 +93,7 @@ class StudyWork:
             work = ReportWork(job.study_instance_uid, exam, results, registry, references, *looking.found())
             content, stored = self._reports(work, self._making(job, Path(folder), way), way, wanted)
         watch.lap("reports made", len(stored))
-        self._feed(job, paths, exam, results, wanted)
+        self._feed(job, paths, exam, results, wanted, stored=stored)
         findings = [*records(results), *(conclusion_record(one) for one in content.conclusions)]
         self._take_back(job, stored, rejected)
         known = {str(data / one.path): one.sop_instance_uid for one in instances}
@@ -159,7 +160,14 @@ class StudyWork:
             raise Misconfigured(f"references.folder = {folder}: {error}") from error
 
     def _feed(
-        self, job: Job, paths: Sequence[str], exam: Exam, results: Sequence[Result], wanted: Callable[[], bool]
+        self,
+        job: Job,
+        paths: Sequence[str],
+        exam: Exam,
+        results: Sequence[Result],
+        wanted: Callable[[], bool],
+        *,
+        stored: Sequence[Stored],
     ) -> None:
         """Let the reference store learn from the exam. A store that cannot be written costs no report, but is told."""
         folder = self.settings.references.folder
@@ -176,7 +184,8 @@ class StudyWork:
                     _LOG, logging.INFO, "phantom measured", count=keep_phantoms(folder, measured, facts.studied or day)
                 )
                 return
-            kind, kept = feed(folder, rules, facts, results, ae_title=sender, day=day)
+            shown = _overlays(results, stored)
+            kind, kept = feed(folder, rules, facts, results, ae_title=sender, day=day, overlays=shown)
             event(_LOG, logging.INFO, "references fed", role=kind, count=kept)
         except (OSError, ValueError, ChildFailed) as error:
             if isinstance(error, ChildFailed) and error.kind == "cancelled":
@@ -231,6 +240,17 @@ class StudyWork:
             instance_number=one.instance_number,
             key=one.key,
         )
+
+
+def _overlays(results: Sequence[Result], stored: Sequence[Stored]) -> dict[tuple[int, str], str]:
+    """The picture with the outline that a value rests on, by number of the result and UID of the image."""
+    pictures = {one.key: one.sop_instance_uid for one in stored}
+    return {
+        (number, image): pictures[key]
+        for number, result in enumerate(results)
+        for image, key in overlay_keys(result).items()
+        if key in pictures
+    }
 
 
 class _Watch:

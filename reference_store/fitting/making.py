@@ -16,9 +16,16 @@ from reference_store.fitting.tolerance import factor, prediction_z
 from reference_store.fitting.wide import WideFit
 from reference_store.reading import parse
 from reference_store.units import UNIT_OF
+from reference_store.values import View
 
 FLOOR = 60
 """Subjects below which limits by regression are too uncertain to judge a patient with (Virtanen 1998)."""
+FEWEST_OF_A_SEX = 10
+"""Subjects a coefficient, the usual floor of regression; that of the sex is known from the fewer of the two."""
+_NO_VIEW = (
+    "the view of these values is not known, so no image could ever be compared with them: say it in the column 'view' "
+    "of the table, or by a [[mapping]] of the settings for what the scanner writes"
+)
 _ATTESTED_ELSEWHERE = "gain, TGC and grey map are attested by the site for this preset"
 
 
@@ -36,11 +43,15 @@ def document(
     Raises
     ------
     ValueError
-        Below 60 subjects: report and progress can be shown, but no patient is compared with so few.
+        Below 60 subjects, or ten of a sex: report and progress can be shown, but no patient is compared with so few.
+        Also when nobody knows in which view the values were measured.
     """
     cohort = fit.cohort
     if len(cohort) < FLOOR:
         raise ValueError(f"{len(cohort)} subjects are too few: limits by regression need at least {FLOOR}")
+    _speaks_of_both(cohort)
+    if cohort.group.view is View.UNKNOWN:
+        raise ValueError(_NO_VIEW)
     model = _linear(fit) if isinstance(fit, LinearFit) else _wide(fit)
     raw = {
         "schema_version": "1.0",
@@ -65,6 +76,14 @@ def document(
     return parse(json.dumps(raw), f"{name}-{version}.json")[0]
 
 
+def _speaks_of_both(cohort: Cohort) -> None:
+    """A model of one sex has nothing to say of the other, and could not tell that it has nothing to say."""
+    for sex, words in (("F", "women"), ("M", "men")):
+        n = sum(person.sex == sex for person in cohort.subjects)
+        if n < FEWEST_OF_A_SEX:
+            raise ValueError(f"{n} {words} are too few: at least {FEWEST_OF_A_SEX} of each sex are needed")
+
+
 def data_hash(cohort: Cohort) -> str:
     """SHA-256 of what was fitted, so that a document and its observations can be matched years later."""
     rows = [
@@ -81,7 +100,7 @@ def _structure(cohort: Cohort) -> dict[str, Any]:
         "key": group.structure,
         "site": anatomy.site(group.site).name if group.site else "",
         "site_key": group.site,
-        "view": "transverse",
+        "view": group.view.value,
         "side_rule": "either",
     }
 
@@ -101,7 +120,7 @@ def _acquisition(cohort: Cohort, attested: dict[str, str]) -> dict[str, Any]:
         "software_versions": list(group.software_versions),
         "preset_id": group.preset,
         "settings": settings,
-        "pixel_chain": {"lossy_allowed": False},
+        "pixel_chain": {"lossy_allowed": True, "lossless_allowed": False} if group.lossy else {"lossy_allowed": False},
         "note": _ATTESTED_ELSEWHERE,
     }
     return {name: value for name, value in raw.items() if value not in (None, [])}

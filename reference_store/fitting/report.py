@@ -6,120 +6,120 @@ import html
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from scipy import stats
 
-from reference_store.collecting import Exclusion
+from reference_store.collecting import TARGETS, Exclusion
 from reference_store.documents import Document
-from reference_store.fitting.cohort import Cohort, Floats
+from reference_store.fitting.cohort import Cohort
+from reference_store.fitting.figures import (
+    against_normal,
+    by_age,
+    cards,
+    curves,
+    measure_of,
+    normal_ranges,
+    progress_bar,
+    typical,
+    unit_of,
+)
 from reference_store.fitting.linear import LinearFit
 from reference_store.fitting.sensitivity import Influence, coverage, influences, lacking, wide_influences
 from reference_store.fitting.tolerance import factor, limit_error
 from reference_store.fitting.wide import WideFit
-from reference_store.plots import STYLE, Curve, Scatter, figure
+from reference_store.plots import STYLE
 from reference_store.predicting import score
 from reference_store.scores import Score
 from reference_store.terms import covariates
 from reference_store.values import Subject
 
-_SEXES = (("F", "Women"), ("M", "Men"))
-_MEASURES = {
-    "muscle_echo_intensity": "echo intensity",
-    "nerve_csa": "cross-sectional area",
-    "muscle_thickness": "thickness",
-    "muscle_csa": "cross-sectional area",
-}
-_UNITS = {"[arb'U]": "grey level", "mm2": "mm²"}
+_SCALES = {"sqrt": "square-root", "log": "logarithmic", "boxcox": "power (Box-Cox)"}
 
 
-def page(fit: LinearFit | WideFit, document: Document | None, exclusions: Iterable[Exclusion] = ()) -> str:
-    """The whole page. Without a document (too few subjects) it says what is lacking."""
+def page(
+    fit: LinearFit | WideFit, document: Document | None, exclusions: Iterable[Exclusion] = (), why: str = ""
+) -> str:
+    """The whole page. Without a document it shows the data and says ``why`` there is none, and what is lacking."""
     cohort = fit.cohort
     group = cohort.group
-    measure = f"{_MEASURES.get(group.quantity, group.quantity)} of {group.place.replace('_', ' ')}"
+    measure = f"{measure_of(group.quantity)} of {group.place.replace('_', ' ')}"
     parts = [
         f"<h1>Reference values: {html.escape(measure)}</h1>",
-        f"<p>{html.escape(group.scanner)}. {len(cohort)} healthy subjects; the reference is of a single side.</p>",
-        _verdict(cohort, document),
-        "<h2>What is normal here</h2>" if document else "",
-        _curves(fit, document) if document else "",
-        "<h2>Who was measured</h2>",
+        f'<p class="sub">{html.escape(group.scanner)}; {group.view} view</p>',
+        _verdict(cohort, document, why),
+        cards(_facts(fit, document)),
+        progress_bar(len(cohort), TARGETS),
+        "<h2>What is normal here</h2>" if document else "<h2>What was measured so far</h2>",
+        _normal(fit, document),
+        "<h2>Who was measured, and who is lacking</h2>",
         _coverage(cohort),
-        "<h2>How the model was chosen</h2>",
-        _choice(fit),
         "<h2>Does the model fit?</h2>",
         _residuals(fit) if isinstance(fit, LinearFit) else _held(fit, document),
         "<h2>How sure are the limits?</h2>",
         _certainty(fit) if isinstance(fit, LinearFit) else _wide_certainty(fit, document),
+        "<h2>How the model was chosen</h2>",
+        _choice(fit),
         "<h2>Left out</h2>",
         _left_out(cohort, tuple(exclusions)),
         _identity(document) if document else "",
     ]
-    head = f'<meta charset="utf-8"><title>{html.escape(measure)}</title><style>{STYLE}</style>'
-    return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'
+    view = '<meta name="viewport" content="width=device-width,initial-scale=1">'
+    head = f'<meta charset="utf-8">{view}<title>{html.escape(measure)}</title><style>{STYLE}</style>'
+    return f'<!doctype html><html lang="en"><head>{head}</head><body><main>{"".join(parts)}</main></body></html>\n'
 
 
-def _verdict(cohort: Cohort, document: Document | None) -> str:
+def _facts(fit: LinearFit | WideFit, document: Document | None) -> list[tuple[str, str]]:
+    """What a reader wants to know first."""
+    cohort = fit.cohort
+    ages, sides = cohort.column("age_y"), sum(len(values) for values in cohort.sides)
+    men = sum(person.sex == "M" for person in cohort.subjects)
+    facts = [
+        (str(len(cohort)), f"persons: {len(cohort) - men} women, {men} men; {sides} sides"),
+        (f"{ages.min():.0f} to {ages.max():.0f}", "years of age"),
+    ]
+    if document:
+        middle = score(document, 1.0, covariates(typical(cohort, "F", float(np.median(ages)))))
+        if middle.sd is not None:
+            unit = unit_of(cohort.group.quantity)
+            facts.append(
+                (f"± {middle.sd:.3g}", f"{unit}: SD of a healthy woman of {np.median(ages):.0f} years".strip())
+            )
+        facts.append((str(document.status), "until 20 further controls have confirmed it"))
+    return facts
+
+
+def _verdict(cohort: Cohort, document: Document | None, why: str) -> str:
     gaps = lacking(cohort)
     lines = "".join(f"<li>{html.escape(gap)}</li>" for gap in gaps)
+    style = "note"
     if document is None:
-        words = "Too few subjects for a reference: no patient can be compared yet. What is lacking:"
+        reason = html.escape(why or "too few subjects")
+        words = f"<b>Not a reference yet: no patient can be compared.</b> The reason: {reason}."
+        words += " What is lacking:" if gaps else ""
     elif gaps:
-        words = "A provisional reference. It may be used after activation and is marked provisional. What is lacking:"
+        words = "<b>A provisional reference.</b> It may be used after activation, and says so. What is lacking:"
     else:
-        words = "Enough subjects. Validate the reference on 20 further controls before activation."
-    return f'<div class="note"><p>{words}</p><ul>{lines}</ul></div>'
+        style = "note good"
+        words = "<b>Enough subjects.</b> Validate the reference on 20 further controls before activation."
+    return f'<div class="{style}"><p>{words}</p>{f"<ul>{lines}</ul>" if lines else ""}</div>'
 
 
-def _typical(cohort: Cohort, sex: str, age: float) -> Subject:
-    """A subject of that age and sex with the mean height and weight of the sex."""
-
-    def mean(name: str) -> float | None:
-        values = cohort.column(name)[cohort.column("sex_male") == (sex == "M")]
-        values = values[~np.isnan(values)]
-        return float(values.mean()) if len(values) else None
-
-    return Subject(age, sex, mean("height_cm"), mean("weight_kg"))
-
-
-def _curves(fit: LinearFit | WideFit, document: Document) -> str:
-    cohort = fit.cohort
-    figures = []
-    everything = np.concatenate(cohort.sides)
-    ages_all = cohort.column("age_y")
-    spans = ((float(ages_all.min()), float(ages_all.max())), (float(everything.min()), float(everything.max())))
-    for sex, words in _SEXES:
-        dots = [
-            (person.age_years or 0.0, float(value))
-            for person, values in zip(cohort.subjects, cohort.sides, strict=True)
-            for value in values
-            if person.sex == sex
-        ]
-        if not dots:
-            continue
-        ages = np.linspace(min(age for age, _ in dots), max(age for age, _ in dots), 60)
-        curves = _limit_curves(document, [_typical(cohort, sex, float(age)) for age in ages])
-        label = f"{_MEASURES.get(document.quantity, document.quantity)} [{_UNITS.get(document.unit, document.unit)}]"
-        figures.append(figure(words, "age [years]", label, [Scatter(tuple(dots)), *curves], spans))
+def _normal(fit: LinearFit | WideFit, document: Document | None) -> str:
+    if document is None:
+        told = "Each dot is one side of one person. Lines and limits are drawn when there are enough persons."
+        return f"<p>{told}</p>{curves(fit, None)}"
     told = (
-        "Each dot is one side of one person, the line is what is expected, and between the dashed lines lie 95 of 100 "
-        "healthy people of that age and sex (of average build)."
+        "Each dot is one side of one person, the line is what is expected, and in the shaded band between the limits "
+        "lie 95 of 100 healthy people of that age and sex (of average build). Limits: "
+        f"{html.escape(_limits(document))}."
     )
-    return f'<p>{told} Limits: {html.escape(_limits(document))}.</p><div class="row">{"".join(figures)}</div>'
-
-
-def _limit_curves(document: Document, people: Sequence[Subject]) -> list[Curve]:
-    lines: dict[str, list[tuple[float, float]]] = {"expected": [], "lower": [], "upper": []}
-    for person in people:
-        found = score(document, 1.0, covariates(person))
-        for name, value in (("expected", found.expected), ("lower", found.lower), ("upper", found.upper)):
-            if value is not None:
-                lines[name].append((person.age_years or 0.0, value))
-    return [Curve(tuple(points), "mean" if name == "expected" else "limit") for name, points in lines.items()]
+    return f"<p>{told}</p>{curves(fit, document)}{normal_ranges(fit, document)}"
 
 
 def _limits(document: Document) -> str:
     person = Subject(sum(document.validity.age_years or (50.0, 50.0)) / 2, "F", 170.0, 70.0)
-    return score(document, 1.0, covariates(person)).limits
+    words = score(document, 1.0, covariates(person)).limits
+    return words.replace(
+        f"the {document.model.transform} scale", f"a {_SCALES.get(document.model.transform, '')} scale"
+    )
 
 
 def _coverage(cohort: Cohort) -> str:
@@ -137,7 +137,8 @@ def _coverage(cohort: Cohort) -> str:
 
 def _choice(fit: LinearFit | WideFit) -> str:
     rows = "".join(
-        f"<tr><td>{html.escape(c.shape.words)}{' — chosen' if c.shape == fit.shape else ''}</td>"
+        f"<tr{' class=chosen' if c.shape == fit.shape else ''}>"
+        f"<td>{html.escape(c.shape.words)}{': chosen' if c.shape == fit.shape else ''}</td>"
         f"<td>{c.rmse:.4g}</td><td>{c.standard_error:.2g}</td></tr>"
         for c in sorted(fit.candidates, key=lambda c: c.rmse)
     )
@@ -155,44 +156,24 @@ def _scale(fit: LinearFit | WideFit) -> str:
         kind = "quantile regression" if fit.quantiles else f"LMS with L = {fit.power:.2f}"
         return f"<p>Model: {kind}.</p>"
     power = f" with power {fit.transform.power:g}" if fit.transform.power is not None else ""
-    skewed = f"on the {fit.transform.name} scale{power}, since they are skewed"
-    scale = "as measured" if fit.transform.name == "identity" else skewed
+    skewed = f"are judged on a {_SCALES.get(fit.transform.name)} scale{power}, on which they are more symmetric"
+    scale = "are judged as measured" if fit.transform.name == "identity" else skewed
     spread = "changes with age and is modelled so" if fit.sd_terms else "is the same at every age"
     sides = f" SD between the sides of one person: {fit.side_sd:.3g}." if fit.side_sd is not None else ""
     return (
-        f"<p>Values {scale} (skewness p = {fit.skew_p:.2g}). The spread {spread} (p = {fit.spread_p:.2g}).{sides} "
-        "Both sides of a person count as one person.</p>"
+        f"<p>Values {scale} (skewness as measured: p = {fit.skew_p:.2g}). The spread {spread} "
+        f"(p = {fit.spread_p:.2g}).{sides} Both sides of a person count as one person.</p>"
     )
 
 
 def _residuals(fit: LinearFit) -> str:
-    figures = _by_age(fit.cohort, fit.standardised) + _against_normal(fit.standardised)
+    figures = by_age(fit.cohort, fit.standardised) + against_normal(fit.standardised)
     words = (
         "Left: how far each person lies from what the model expects, in SD; there should be no trend and no funnel, "
         "and about one in twenty outside ±2. Right: if the values are normally distributed, the dots follow the line "
         f"(Shapiro-Wilk p = {fit.normal_p:.2g})."
     )
     return f'<p>{words}</p><div class="row">{figures}</div>'
-
-
-def _by_age(cohort: Cohort, residuals: Floats) -> str:
-    ages = cohort.column("age_y")
-    far = np.abs(residuals) > 3
-    parts: list[Curve | Scatter] = [
-        Scatter(_pairs(ages[~far], residuals[~far])),
-        Scatter(_pairs(ages[far], residuals[far]), "far", tuple(np.array(cohort.keys)[far])),
-        *(Curve(((float(ages.min()), z), (float(ages.max()), z)), style) for z, style in _LINES),
-    ]
-    return figure("Distance from the expected value", "age [years]", "SD", [part for part in parts if part.points])
-
-
-def _against_normal(residuals: Floats) -> str:
-    ordered = np.sort(residuals)
-    deviates = stats.norm.ppf((np.arange(1, len(ordered) + 1) - 0.375) / (len(ordered) + 0.25))
-    ends = (float(deviates[0]), float(deviates[-1]))
-    line = Curve(((ends[0], ends[0]), (ends[1], ends[1])), "zero")
-    parts: list[Curve | Scatter] = [Scatter(_pairs(deviates, ordered)), line]
-    return figure("Normal distribution?", "expected deviate", "observed deviate", parts)
 
 
 def _scores(fit: WideFit, document: Document | None) -> list[tuple[float, Score]]:
@@ -214,7 +195,7 @@ def _held(fit: WideFit, document: Document | None) -> str:
         tuple(person for person, there in zip(fit.cohort.subjects, inside, strict=True) if there),
         tuple(sides for sides, there in zip(fit.cohort.sides, inside, strict=True) if there),
     )
-    figures = _by_age(shown, z[inside]) + ("" if fit.quantiles else _against_normal(z))
+    figures = by_age(shown, z[inside]) + ("" if fit.quantiles else against_normal(z))
     rows = []
     for words, members in _thirds(fit.cohort):
         verdicts = [found[index][1].outside(found[index][0]) for index in members]
@@ -234,13 +215,6 @@ def _thirds(cohort: Cohort) -> list[tuple[str, list[int]]]:
     ages = cohort.column("age_y")
     parts = np.array_split(np.argsort(ages, kind="stable"), 3)
     return [(f"{ages[p].min():.0f} to {ages[p].max():.0f} years", [int(i) for i in p]) for p in parts]
-
-
-_LINES = ((0.0, "zero"), (2.0, "limit"), (-2.0, "limit"))
-
-
-def _pairs(x: Floats, y: Floats) -> tuple[tuple[float, float], ...]:
-    return tuple((float(a), float(b)) for a, b in zip(x, y, strict=True))
 
 
 def _certainty(fit: LinearFit) -> str:

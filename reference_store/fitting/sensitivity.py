@@ -92,5 +92,5 @@ def lacking(cohort: Cohort) -> tuple[str, ...]:
     said = [f"{target - n} more subjects make {target}"] if target else []
     gaps = [cell for cell in coverage(cohort) if cell.n < _PER_CELL // 2 and cell.lacking]
     words = {"F": "women", "M": "men"}
-    said += [f"{words[cell.sex]} of {cell.decade} years: only {cell.n}" for cell in gaps]
+    said += [f"{words[cell.sex]} of {cell.decade} years: {f'only {cell.n}' if cell.n else 'none yet'}" for cell in gaps]
     return tuple(said)

@@ -20,6 +20,7 @@ from reference_store.terms import spline_column
 _KNOT_QUANTILES = (0.05, 0.35, 0.65, 0.95)
 """Harrell, Regression Modeling Strategies, table 2.3, four knots: two inner, two at the ends."""
 _FOLDS, _REPEATS = 10, 5
+_FEWEST_YEARS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,14 @@ class Candidate:
 
 def choose(cohort: Cohort, values: Floats, seed: int = 20260101) -> tuple[Shape, tuple[Candidate, ...]]:
     """The shape, and every candidate with its error. Deterministic for a seed. ``values`` have shape (n,)."""
+    ages = cohort.column("age_y")
+    if len(ages) and np.ptp(ages) < _FEWEST_YEARS:
+        raise ValueError(f"the ages span {np.ptp(ages):.1f} years: no change with age can be fitted to so few")
+    sexes = {person.sex for person in cohort.subjects}
+    if len(sexes) == 1:
+        raise ValueError(f"all subjects are {'men' if 'M' in sexes else 'women'}: both sexes are needed")
+    if len(values) and np.ptp(values) == 0:
+        raise ValueError("the values are all the same: nothing can be fitted to them")
     shapes = possible(cohort)
     if not shapes:
         raise ValueError("too few subjects for any regression: at least 30 with age and sex are needed")

@@ -6,9 +6,10 @@ back to a person stays here: the store gets a keyed hash.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from plugins.contract import Acquisition, Finding, Result, Scope
 from reference_store.collecting import Collection, VolunteerRule
@@ -117,7 +118,14 @@ def phantoms(acquisitions: Sequence[Acquisition]) -> tuple[Phantom, ...]:
 
 
 def feed(
-    folder: Path, rules: FeedRules, facts: ExamFacts, results: Sequence[Result], *, ae_title: str, day: str
+    folder: Path,
+    rules: FeedRules,
+    facts: ExamFacts,
+    results: Sequence[Result],
+    *,
+    ae_title: str,
+    day: str,
+    overlays: Mapping[tuple[int, str], str] = MappingProxyType({}),
 ) -> tuple[str, int]:
     """Keep what an exam gives: (``volunteer`` or ``patient``, how many values). Twice is as once.
 
@@ -125,6 +133,8 @@ def feed(
     ----------
     day:
         ISO date that stands in where the exam has no study date.
+    overlays:
+        UIDs of the pictures with the outline, by number of the result and UID of the image it rests on.
     """
     on = facts.studied or day
     collection = Collection(folder)
@@ -136,7 +146,7 @@ def feed(
     if not facts.patient_id:
         return "volunteer", 0  # without an id the sides of one person could not be told from two persons
     key = collection.pseudonym(facts.patient_id, facts.issuer)
-    return "volunteer", collection.add(tuple(_observations(results, key, on, rule)))
+    return "volunteer", collection.add(tuple(_observations(results, key, on, rule, overlays)))
 
 
 def keep_phantoms(folder: Path, found: Iterable[Phantom], on: str) -> int:
@@ -145,15 +155,18 @@ def keep_phantoms(folder: Path, found: Iterable[Phantom], on: str) -> int:
     return sum(log.add_phantom(one.device, on, one.values, one.sop_instance_uid) for one in found)
 
 
-def _findings(results: Sequence[Result]) -> Iterator[tuple[Acquisition, Finding]]:
-    for result in results:
+def _findings(results: Sequence[Result]) -> Iterator[tuple[int, Acquisition, Finding]]:
+    for number, result in enumerate(results):
         for outcome in result.outcomes:
             if isinstance(outcome, Finding) and outcome.scope is Scope.ACQUISITION:
-                yield result.acquisition, outcome
+                yield number, result.acquisition, outcome
 
 
-def _observations(results: Sequence[Result], key: str, on: str, rule: str) -> Iterator[Observation]:
-    for acquisition, finding in _findings(results):
+def _observations(
+    results: Sequence[Result], key: str, on: str, rule: str, overlays: Mapping[tuple[int, str], str]
+) -> Iterator[Observation]:
+    for number, acquisition, finding in _findings(results):
+        image = finding.image.sop_instance_uid
         for measurement in finding.measurements:
             quantity, answer = _QUANTITIES.get(measurement.name), measurement.comparison
             blocked = isinstance(answer, Refusal) and answer.code is RefusalCode.BLOCKED
@@ -172,7 +185,7 @@ def _observations(results: Sequence[Result], key: str, on: str, rule: str) -> It
                 device=acquisition.device,
                 on=on,
                 flags=tuple(flag.name for flag in finding.flags),
-                overlay=finding.image.sop_instance_uid,
+                overlay=overlays.get((number, image), image),
                 origin=f"exam, by {rule}",
             )
             try:
@@ -182,7 +195,7 @@ def _observations(results: Sequence[Result], key: str, on: str, rule: str) -> It
 
 
 def _patients(results: Sequence[Result], collection: Collection, on: str) -> Iterator[PatientValue]:
-    for acquisition, finding in _findings(results):
+    for _, acquisition, finding in _findings(results):
         for measurement in finding.measurements:
             answer = measurement.comparison
             if measurement.name != "echo_intensity_mean" or not isinstance(answer, Comparison) or answer.z is None:

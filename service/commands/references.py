@@ -6,9 +6,6 @@ import argparse
 import json
 from typing import Any
 
-from reference_store.collecting import ObservationError
-from reference_store.journal import JournalError
-from reference_store.reading import DocumentError
 from service.commands.reference_commands import (
     bridging,
     collecting,
@@ -42,11 +39,19 @@ def run(args: argparse.Namespace) -> int:
     """Run one of the commands; bad input becomes ``Misconfigured`` with file, row and field in its text."""
     try:
         return int(args.act(args))
-    except (DocumentError, ObservationError, JournalError, LookupError, ValueError, OSError) as error:
+    except Misconfigured as error:
+        _tell(args, str(error), error)
+        raise
+    except (LookupError, ValueError, OSError) as error:
         text = str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
         if isinstance(error, OSError) and error.filename:
             text = f"{error.filename}: {error.strerror}"
-        if args.json:
-            place = {name: getattr(error, name) for name in ("file", "place", "problem") if hasattr(error, name)}
-            say(json.dumps({"error": text, **place}, ensure_ascii=False))
+        _tell(args, text, error)
         raise Misconfigured(text) from error
+
+
+def _tell(args: argparse.Namespace, text: str, error: Exception) -> None:
+    """The error for a program too, with file, place and problem where it has them."""
+    if args.json:
+        place = {name: getattr(error, name) for name in ("file", "place", "problem") if hasattr(error, name)}
+        say(json.dumps({"error": text, **place}, ensure_ascii=False))

@@ -87,6 +87,16 @@ def to_draw(result: Result) -> Iterator[tuple[Finding | NotAssessable, Finding |
     yield from ((one, None) for one in result.outcomes if isinstance(one, NotAssessable) and one.lines)
 
 
+def overlay_keys(result: Result) -> dict[str, str]:
+    """Key of the overlay that shows an acquisition's own finding, by the SOP Instance UID of the image it rests on."""
+    found = {}
+    for number, (outcome, whole) in enumerate(to_draw(result), 1):
+        shown = whole or outcome
+        if isinstance(shown, Finding) and shown.scope is Scope.ACQUISITION and shown.image is not None:
+            found[shown.image.sop_instance_uid] = f"sc|{_about(result)}|overlay|{number}"
+    return found
+
+
 def _with_pages(result: Result) -> list[Finding | NotAssessable]:
     """Whose pages are shown: the acquisition's, where it has any, for they hold its images; else those of each image.
 

@@ -18,7 +18,9 @@ from reference_store.synthetic import ATTESTATION, DEVICE, Truth, both_sides, do
 from reference_store.values import Side, Subject, View
 
 COMPARISONS, SUBJECTS, REPEATS = 10_000, 500, 5
-GROUP = Group("muscle_echo_intensity", "biceps_brachii", None, "EXAMPLE", "SYNTH-1", None, None, (), None, None)
+GROUP = Group(
+    "muscle_echo_intensity", "biceps_brachii", None, "EXAMPLE", "SYNTH-1", None, None, (), None, None, View.TRANSVERSE
+)
 
 
 def _seconds(work: Callable[[], object]) -> float:

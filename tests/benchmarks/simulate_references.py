@@ -18,9 +18,11 @@ from reference_store.observations import Group
 from reference_store.predicting import score
 from reference_store.synthetic import Truth, both_sides, subjects, values
 from reference_store.terms import covariates
-from reference_store.values import Subject
+from reference_store.values import Subject, View
 
-GROUP = Group("muscle_echo_intensity", "biceps_brachii", None, "EXAMPLE", "SYNTH-1", None, None, (), None, None)
+GROUP = Group(
+    "muscle_echo_intensity", "biceps_brachii", None, "EXAMPLE", "SYNTH-1", None, None, (), None, None, View.TRANSVERSE
+)
 PLAIN, SAME = shapes.Shape(spline=False, size=()), linear.Transform()
 NEW = 1000
 

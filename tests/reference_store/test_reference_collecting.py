@@ -123,6 +123,9 @@ GOOD = "a1,nerve_csa,9.1,mm2,median_nerve,wrist,left,transverse,44,F,170,65,2026
         ("170", "1.70", "height_cm"),
         ("F", "female", "sex"),
         ("2026-01-05", "5.1.26", "date"),
+        ("2026-01-05", "20260105", "date"),
+        ("9.1", "9100", "value"),
+        ("9.1", "9.1 mm2", "value"),
         ("nerve_csa", "nerve_colour", "quantity"),
     ],
 )
@@ -137,6 +140,78 @@ def test_a_bad_row_names_row_and_field_and_nothing_is_taken(old, new, field):
 def test_a_bad_header_is_named(text):
     with pytest.raises(ObservationError, match=r"mine\.csv: row 1, field"):
         observations_csv.read(text, "mine.csv")
+
+
+EXCEL = f"{HEADER};depth_mm;spacing_mm\n{GOOD};40.5;0.1|0.1\n".replace(",", ";")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        EXCEL,
+        "\ufeff" + EXCEL,
+        EXCEL.replace("\n", "\r\n"),
+        EXCEL.replace("\n", "\r"),
+        "sep=;\n" + EXCEL,
+        EXCEL.replace(";", "\t"),
+        EXCEL.replace("9.1", "9,1").replace("40.5", "40,5").replace("0.1|0.1", "0,1|0,1"),
+        EXCEL.replace("\n", ";;\n") + ";" * 20 + "\n",
+        EXCEL.replace("subject", "Subject").replace("left", "Left"),
+    ],
+    ids=["semicolons", "mark", "windows", "mac", "sep", "tabs", "decimal commas", "empty cells", "capitals"],
+)
+def test_a_table_as_a_spreadsheet_writes_it_is_the_same_table(text):
+    [found] = observations_csv.read(text, "mine.csv")
+    assert (found.value, found.unit, found.subject.age_years, found.side) == (9.1, "mm2", 44.0, Side.LEFT)
+    assert (found.device.depth_mm, found.device.spacing_mm) == (40.5, (0.1, 0.1))
+
+
+@pytest.mark.parametrize("cell", ["1.234,5", "1,234,5", "9,1,"])
+def test_a_number_that_could_mean_two_things_is_refused(cell):
+    with pytest.raises(ObservationError, match="row 2, field value"):
+        observations_csv.read(EXCEL.replace("9.1", cell), "mine.csv")
+
+
+def test_rows_are_counted_as_the_spreadsheet_does():
+    """Empty rows and a line break inside a cell move no number."""
+    overlay = HEADER + ",overlay"
+    row, bad = GOOD + ',"two\nlines"', GOOD.replace("mm2", "") + ","
+    with pytest.raises(ObservationError, match="row 5, field unit"):
+        observations_csv.read(f"{overlay}\n{row}\n\n,,,,\n{bad}\n", "mine.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [(HEADER + "\n", "row 2"), (HEADER + ",unit\n", "row 1, field unit"), (f'{HEADER}\n"a\n', "row 2")],
+)
+def test_a_header_alone_a_column_twice_and_an_open_quote_are_refused(text, place):
+    with pytest.raises(ObservationError) as caught:
+        observations_csv.read(text, "mine.csv")
+    assert caught.value.place == place
+
+
+@pytest.mark.parametrize("field", ["depth_mm", "frequency_khz", "spacing_mm"])
+@pytest.mark.parametrize("number", ["nan", "-1", "0", "inf"])
+def test_sizes_of_the_device_are_sizes(field, number):
+    cell = f"{number}|0.1" if field == "spacing_mm" else number
+    with pytest.raises(ObservationError, match=f"row 2, field {field}"):
+        observations_csv.read(f"{HEADER},{field}\n{GOOD},{cell}\n", "mine.csv")
+
+
+def test_an_unusual_line_separator_in_a_reason_does_not_break_the_journal(tmp_path):
+    collection = Collection(tmp_path)
+    collection.add([_observation()])
+    collection.exclude(_observation().id, "oblique\u2028probe\x85moved", "A. Example", "2026-01-06")
+    assert collection.current() == () and len(collection.exclusions()) == 1
+
+
+def test_views_and_compression_with_loss_are_never_put_together():
+    lossy = dataclasses.replace(DEVICE, lossy=True)
+    unsaid = dataclasses.replace(DEVICE, lossy=None)
+    groups = progress(
+        [_observation(), _observation(view=View.LONGITUDINAL), _observation(device=lossy), _observation(device=unsaid)]
+    )
+    assert len(groups) == 3
 
 
 def test_a_row_with_too_few_or_too_many_cells_is_refused():

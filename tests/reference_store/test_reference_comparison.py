@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from reference_store.comparison import Comparison, Question, Refusal, RefusalCode
 from reference_store.documents import Document, Family, Lock
 from reference_store.predicting import score
-from reference_store.reference_set import ReferenceSet, Suspension
+from reference_store.reference_set import ReferenceSet
 from reference_store.store import load
+from reference_store.suspension import Suspension
 from reference_store.synthetic import ATTESTATION, DEVICE, document
 from reference_store.terms import covariates
 from reference_store.values import Device, Side, Subject, View
@@ -302,3 +303,60 @@ def test_quantile_models_never_speak_beyond_their_outermost_quantile():
     assert score(doc, 60.0, known).z == 0 and score(doc, 90.0, known).percentile == pytest.approx(97.5)
     beyond = score(doc, 120.0, known)
     assert beyond.z is None and beyond.outside(120.0) == "above" and beyond.warnings
+
+
+def test_a_value_of_zero_is_below_the_limits_even_where_it_has_no_logarithm():
+    for changes in (
+        {"model__response_transform": "log", "model__terms": [{"name": "intercept", "coef": 4.0}]},
+        {"model__family": "lms", "model__boxcox_lambda": 0.5, "model__terms": [{"name": "intercept", "coef": 60.0}]},
+    ):
+        shape = {"model__cov": None, "model__z_definition": None, "validity__max_leverage": None}
+        if "model__family" not in changes:
+            shape = {**shape, "model__z_definition": "(y-mu)/residual_sd"}
+        answer = _set(document(**changes, **shape, model__residual_sd=0.1)).compare(_ask(value=0.0))
+        assert isinstance(answer, Comparison) and answer.z is None and answer.outside == "below", changes
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model__sd_model": {"terms": [{"name": "intercept", "coef": 2000.0}]}},
+        {"model__response_transform": "log", "model__terms": [{"name": "intercept", "coef": 1e5}]},
+        {"model__terms": [{"name": "intercept", "coef": 1e299}, {"name": "age3", "coef": 1e299}]},
+    ],
+)
+def test_coefficients_that_explode_give_a_refusal_and_no_number(changes):
+    size = len(changes.get("model__terms", [1, 2, 3]))
+    cov = [[float(i == j) for i in range(size)] for j in range(size)]
+    answer = _set(document(**changes, model__cov=cov, validity__max_leverage=None)).compare(_ask())
+    assert _code(answer) is RefusalCode.OUTSIDE_RANGE and "neither z nor limits" in answer.text
+
+
+@given(st.sampled_from(["50", "50.0", " 5e1"]), st.sampled_from(["50", "50.00"]))
+def test_a_setting_is_the_same_however_its_number_is_written(wanted, attested):
+    doc = document(acquisition__settings={"depth_mm": 40, "gain_dB": wanted})
+    signed = dataclasses.replace(ATTESTATION, settings=(("gain_dB", attested),))
+    assert isinstance(_set(doc, attestations=(signed,)).compare(_ask()), Comparison)
+    other = dataclasses.replace(ATTESTATION, settings=(("gain_dB", "51"),))
+    assert _code(_set(doc, attestations=(other,)).compare(_ask())) is RefusalCode.SETTINGS_DIFFER
+
+
+def test_a_reference_of_pixels_compressed_with_loss_is_not_for_others():
+    doc = document(acquisition__pixel_chain={"lossy_allowed": True, "lossless_allowed": False})
+    assert _code(_set(doc).compare(_ask())) is RefusalCode.SETTINGS_DIFFER
+    assert isinstance(_set(doc).compare(_ask(device=dataclasses.replace(DEVICE, lossy=True))), Comparison)
+
+
+@pytest.mark.parametrize(("field", "value"), [("software_versions", ("9",)), ("spacing_mm", (0.2, 0.2))])
+def test_what_appears_in_the_images_after_the_signature_suspends_it_too(field, value):
+    free = document(acquisition__software_versions=None)
+    bare = dataclasses.replace(DEVICE, **{field: () if field == "software_versions" else None})
+    signed = dataclasses.replace(ATTESTATION, device=bare)
+    assert isinstance(_set(free, attestations=(signed,)).compare(_ask(device=bare)), Comparison)
+    answer = _set(free, attestations=(signed,)).compare(_ask(device=dataclasses.replace(bare, **{field: value})))
+    assert _code(answer) is RefusalCode.SUSPENDED and "not in the image" in answer.text
+
+
+def test_another_view_is_refused_and_the_remedy_names_the_right_one():
+    answer = _set(DOCUMENT).compare(_ask(view=View.LONGITUDINAL))
+    assert _code(answer) is RefusalCode.NO_REFERENCE and "transverse view" in answer.remedy

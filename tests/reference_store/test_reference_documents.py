@@ -7,8 +7,10 @@ import pickle
 
 import pytest
 
+from reference_store import validity
 from reference_store.reading import DocumentError, canonical, parse
 from reference_store.synthetic import document, raw_document
+from reference_store.values import Subject
 
 
 def _refused(text: str) -> DocumentError:
@@ -43,7 +45,14 @@ def _refused(text: str) -> DocumentError:
         ({"model__response_transform": "boxcox"}, "model.boxcox_lambda", "needs"),
         ({"model__percentiles": {"high": 3}}, "model.percentiles", "numbers"),
         ({"model__percentiles": {"2.5": 9, "97.5": 3}}, "model.percentiles", "lower value"),
-        ({"status": "site-provisional", "validity__max_leverage": None}, "validity.max_leverage", "how far"),
+        (
+            {"status": "site-provisional", "validity__max_leverage": None, "population": {"n": None}},
+            "validity.max_leverage",
+            "how far",
+        ),
+        ({"model__family": "gamlss_bcpe"}, "model.family", "family quantile"),
+        ({"acquisition__settings": {"depth_mm": "4 cm"}}, "acquisition.settings.depth_mm", "number"),
+        ({"provenance__citation": "half \ud800"}, "whole document", "half of a character"),
     ],
 )
 def test_errors_name_file_and_field(changes, field, word):
@@ -63,7 +72,7 @@ def test_a_duplicate_id_names_both_entries():
     assert "entry 2" in error.place and "entry 1" in error.problem and "synthetic.biceps_brachii" in error.problem
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", "3", '{"a": NaN}', '{"a": 1, "a": 2}', "null"])
+@pytest.mark.parametrize("text", ["", "{", "[1]", "3", '{"a": NaN}', '{"a": 1, "a": 2}', "null", '{"a": 1e999}'])
 def test_what_is_no_document_is_refused_with_a_place(text):
     error = _refused(text)
     assert error.file == "mine.json" and error.place and error.problem
@@ -99,3 +108,35 @@ def test_covariance_may_be_left_out_only_where_z_does_not_need_it():
         status="site-provisional",
     )
     assert "covariance" in str(_refused(json.dumps(raw)))
+
+
+_PROPOSED: dict[str, dict[str, object]] = {
+    "as it stands": {},
+    "with covariance": {"model__cov": [[1, 0, 0], [0, 0.01, 0], [0, 0, 1]], "model__z_definition": None},
+    "older word": {"status": "published-bundled"},
+    "sliders of the TGC": {"acquisition__settings": {"tgc": [50, 55, 60], "gain_dB": 50, "depth_mm": 40}},
+}
+
+
+@pytest.mark.parametrize("changes", _PROPOSED.values(), ids=_PROPOSED)
+def test_documents_as_first_proposed_are_read(changes):
+    """Written by hand: no keys of the catalogue, no limit of leverage, no source key."""
+    hand = {
+        "structure": {"name": "biceps brachii", "site": "2/3 acromion", "view": "transverse", "side_rule": "either"},
+        "provenance": {"citation": "by hand", "confidence": "synthetic"},
+        "model__cov": None,
+        "model__z_definition": "(y-mu)/residual_sd",
+        "validity__max_leverage": None,
+        **changes,
+    }
+    found = document(**hand)
+    assert found.structure == "biceps_brachii" and found.provenance.source == "synthetic"
+    if "acquisition__settings" in changes:
+        assert found.lock.attested == (("gain_dB", "50"), ("tgc", "50 / 55 / 60"))
+
+
+def test_a_sites_own_document_without_a_limit_of_leverage_gets_the_usual_one_and_says_so():
+    found = document(status="site-provisional", validity__max_leverage=None, population__n=90)
+    assert found.validity.max_leverage == pytest.approx(3 * 3 / 90) and found.validity.leverage_assumed
+    assert any("3 p/n" in said for said in validity.warnings(found, Subject(60.0, "F")))
+    assert not any("3 p/n" in said for said in validity.warnings(document(), Subject(60.0, "F")))

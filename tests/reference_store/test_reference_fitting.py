@@ -13,6 +13,7 @@ from reference_store.predicting import score
 from reference_store.synthetic import Truth, both_sides, subjects, values
 from reference_store.terms import covariates, design
 from reference_store.validating import contrasts
+from reference_store.values import View
 
 pytest.importorskip("statsmodels")
 
@@ -21,7 +22,17 @@ from reference_store.fitting.cohort import of_values
 from reference_store.fitting.sensitivity import coverage, influences, lacking
 
 GROUP = Group(
-    "muscle_echo_intensity", "biceps_brachii", None, "EXAMPLE", "SYNTH-1", "L12-4", "NMUS", ("1.0",), 40.0, None
+    "muscle_echo_intensity",
+    "biceps_brachii",
+    None,
+    "EXAMPLE",
+    "SYNTH-1",
+    "L12-4",
+    "NMUS",
+    ("1.0",),
+    40.0,
+    None,
+    View.TRANSVERSE,
 )
 LINEAR, SKEWED, WIDENING = Truth(), Truth(skew=0.25), Truth(sd_growth=0.015)
 PLAIN = shapes.Shape(spline=False, size=())

@@ -12,13 +12,16 @@ from reference_store.observations import Group
 from reference_store.predicting import score
 from reference_store.synthetic import Truth, both_sides, subjects, values
 from reference_store.terms import covariates
+from reference_store.values import View
 
 pytest.importorskip("statsmodels")
 
 from reference_store.fitting import linear, making, shapes
 from reference_store.fitting.cohort import Cohort, of_values
 
-GROUP = Group("muscle_echo_intensity", "biceps_brachii", None, "EXAMPLE", "SYNTH-1", None, None, (), None, None)
+GROUP = Group(
+    "muscle_echo_intensity", "biceps_brachii", None, "EXAMPLE", "SYNTH-1", None, None, (), None, None, View.TRANSVERSE
+)
 SHAPE = shapes.Shape(spline=False, size=())
 TRUTH = Truth(side_correlation=0.6)
 

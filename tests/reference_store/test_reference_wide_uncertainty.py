@@ -20,9 +20,11 @@ from reference_store.predicting import leverage, score
 from reference_store.reading import DocumentError, parse
 from reference_store.synthetic import Truth, document, raw_document, subjects, values
 from reference_store.terms import covariates
-from reference_store.values import Subject
+from reference_store.values import Subject, View
 
-GROUP = Group("muscle_echo_intensity", "biceps_brachii", None, "EXAMPLE", "SYNTH-1", None, None, (), None, None)
+GROUP = Group(
+    "muscle_echo_intensity", "biceps_brachii", None, "EXAMPLE", "SYNTH-1", None, None, (), None, None, View.TRANSVERSE
+)
 SKEWED = Truth(skew=0.25)
 WOMAN = covariates(Subject(50.0, "F", 165.0, 62.0))
 PERCENTS = (2.5, 25.0, 50.0, 75.0, 97.5)

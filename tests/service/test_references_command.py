@@ -60,11 +60,70 @@ def test_a_broken_document_names_file_and_field_and_ends_in_misconfigured(capsys
     assert said["file"] == "broken.json" and said["place"] == "field model.cov"
 
 
-@pytest.mark.parametrize("value", ["nan", "inf", "-3", "many"])
+@pytest.mark.parametrize("value", ["nan", "inf", "1e999", "many", "62,5"])
 def test_a_value_that_is_no_measurement_is_refused_by_the_parser(capsys, model, value):
     with pytest.raises(SystemExit):
         nmus(capsys, "zscore", "--model", model, f"--value={value}")
     assert "--value" in capsys.readouterr().err
+
+
+def test_a_grey_level_is_never_below_zero_but_decibels_may_be(capsys, model, tmp_path):
+    with pytest.raises(Misconfigured, match="never below zero"):
+        nmus(capsys, "zscore", "--model", model, "--value=-3", "--age", 60, "--sex", "F")
+    capsys.readouterr()
+    path = tmp_path / "backscatter.json"
+    terms = [{"name": "intercept", "coef": -40.0}]
+    path.write_text(
+        json.dumps(raw_document(quantity="calibrated_backscatter", unit="dB", model__terms=terms, model__cov=[[0.5]]))
+    )
+    _, facts = nmus(capsys, "zscore", "--model", path, "--value=-32", "--age", 60, "--sex", "F")
+    assert facts["predicted"] == -40 and facts["z"] == pytest.approx(8 / (64.5**0.5))
+
+
+def test_an_error_of_any_command_is_json_too(capsys):
+    with pytest.raises(Misconfigured):
+        nmus(capsys, "collect", "progress")
+    assert "--folder" in json.loads(capsys.readouterr().out)["error"]
+
+
+@pytest.mark.parametrize(
+    ("content", "place", "problem"),
+    [
+        (b"", "whole file", "empty"),
+        (b" \r\n", "whole file", "empty"),
+        (b"\xe9{}", "line 1", "UTF-8"),
+        (b"[" * 100_000, "whole file", "nested"),
+        (b'{"a": 1e999}', "whole file", "not a number"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "whole file", "not a number"),
+        (b'{"a": -Infinity}', "whole file", "-Infinity"),
+        (b"PK\x03\x04\xff\xfe", "line 1", "UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_document_is_refused_with_its_place(capsys, tmp_path, content, place, problem):
+    path = tmp_path / "odd.json"
+    path.write_bytes(content)
+    with pytest.raises(Misconfigured, match=r"odd\.json"):
+        nmus(capsys, "zscore", "--model", path, "--value", 1)
+    said = json.loads(capsys.readouterr().out)
+    assert said["file"] == "odd.json" and said["place"] == place and problem in said["problem"]
+    status, facts = nmus(capsys, "check", path)
+    assert status == 1 and facts["problems"][0]["place"] == place
+
+
+def test_a_huge_file_is_refused_before_it_is_read(capsys, tmp_path):
+    path = tmp_path / "huge.json"
+    with path.open("wb") as stream:
+        stream.truncate(3 * 2**30)
+    with pytest.raises(Misconfigured, match="larger than 64 MB"):
+        nmus(capsys, "zscore", "--model", path, "--value", 1)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_document_saved_on_windows_is_the_same_document(capsys, tmp_path, model, encoding):
+    path = tmp_path / "windows.json"
+    path.write_bytes(json.dumps(raw_document(), indent=1).replace("\n", "\r\n").encode(encoding))
+    ask = ("--value", 70, "--age", 60, "--sex", "F")
+    assert nmus(capsys, "zscore", "--model", path, *ask) == nmus(capsys, "zscore", "--model", model, *ask)
 
 
 def test_the_life_of_a_document(capsys, tmp_path, model):
@@ -139,6 +198,41 @@ def test_attesting_a_preset(capsys, tmp_path):
     assert facts["settings"] == {"gain_dB": "50", "gray_map": "2"}
     with pytest.raises(Misconfigured, match="nothing attested"):
         nmus(capsys, *common)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"software_versions": "1.0"}, "software_versions"),
+        ({"spacing_mm": [0.1]}, "spacing_mm"),
+        ({"spacing_mm": [0.1, 0]}, "spacing_mm"),
+        ({"depth_mm": "40 mm"}, "depth_mm"),
+        ({"gain": 50}, "gain"),
+        ({"manufacturer": None}, "manufacturer"),
+        ({"lossy": "no"}, "lossy"),
+    ],
+)
+@pytest.mark.parametrize("act", [("attest", "--preset", "P", "--setting", "a=1"), ("qc", "baseline", "--reason", "x")])
+def test_a_wrong_description_of_a_scanner_names_the_field(capsys, tmp_path, change, field, act):
+    device = tmp_path / "device.json"
+    device.write_text(json.dumps({**device_to_json(DEVICE), **change}))
+    with pytest.raises(Misconfigured, match=rf"device\.json: field {field}"):
+        nmus(capsys, *act, "--device", device, "--by", "A", "--folder", tmp_path)
+    assert json.loads(capsys.readouterr().out)["place"] == f"field {field}"
+
+
+@pytest.mark.parametrize("field", ["software_versions", "spacing_mm"])
+def test_what_suspends_a_signature_has_to_be_in_it(capsys, tmp_path, field):
+    raw = device_to_json(DEVICE)
+    raw.pop(field)
+    device = tmp_path / "device.json"
+    common = ("attest", "--device", device, "--preset", "P", "--setting", "a=1", "--by", "A", "--folder", tmp_path)
+    device.write_text(json.dumps(raw))
+    with pytest.raises(Misconfigured, match=f"field {field}.*suspends"):
+        nmus(capsys, *common)
+    capsys.readouterr()
+    device.write_text(json.dumps({**raw, field: None}))
+    assert nmus(capsys, *common)[0] == 0
 
 
 def test_commands_that_need_a_folder_say_so(capsys):

@@ -79,6 +79,23 @@ def test_what_could_not_be_a_normal_value_is_not_kept(tmp_path, result):
     assert _feed(tmp_path, result) == ("volunteer", 0)
 
 
+@pytest.mark.parametrize("way", ["study_description", "protocol_name", "ae_title", "patient_id"])
+def test_each_of_the_four_ways_makes_a_volunteer_and_is_recorded(tmp_path, way):
+    facts = dataclasses.replace(FACTS, study_description="arm exam", protocol_name="muscles", patient_id="4711")
+    said = {"study_description": "arm exam", "protocol_name": "muscles", "ae_title": "SCANNER", "patient_id": "4711"}
+    rules = FeedRules(VolunteerRule(**{way: f"^{said[way]}$"}))
+    assert feed(tmp_path, rules, facts, [_result()], ae_title="SCANNER", day="2026-02-01") == ("volunteer", 1)
+    assert Collection(tmp_path).current()[0].origin == f"exam, by {way}"
+    other = FeedRules(VolunteerRule(**{way: "^somebody else$"}))
+    assert feed(tmp_path, other, facts, [_result()], ae_title="SCANNER", day="2026-02-01") == ("patient", 0)
+
+
+def test_the_picture_with_the_outline_is_kept_beside_the_value(tmp_path):
+    shown = {(0, "1.2.3"): "1.2.826.77", (1, "1.2.3"): "of another result"}
+    feed(tmp_path, RULES, FACTS, [_result()], ae_title="SCANNER", day="2026-02-01", overlays=shown)
+    assert Collection(tmp_path).current()[0].overlay == "1.2.826.77"
+
+
 def test_without_a_patient_id_sides_could_not_be_told_from_persons(tmp_path):
     rules = FeedRules(VolunteerRule(study_description="volunteer"))
     facts = dataclasses.replace(FACTS, patient_id=None)

@@ -17,7 +17,7 @@ from reference_store.observations import Observation
 from reference_store.phantom import PhantomValues
 from reference_store.quality import QualityLog
 from reference_store.store import load
-from reference_store.synthetic import ATTESTATION, DEVICE, Truth, both_sides, subjects
+from reference_store.synthetic import ATTESTATION, DEVICE, Truth, both_sides, raw_document, subjects
 from reference_store.values import Device, Side, Subject, View
 from service.commands import references
 from service.errors import Misconfigured
@@ -125,12 +125,88 @@ def test_controls_who_were_fitted_are_no_controls_and_few_are_never_enough(capsy
     assert status == 1 and "too few" in judged["text"]
 
 
+def test_controls_of_another_device_view_or_setting_are_not_compared(capsys, tmp_path, folder):
+    nmus(capsys, *FIT, "--folder", folder)
+    common = ("validate", "site.biceps", "--by", "A", "--folder", folder, "--controls")
+    rows = _observations(25, 77, "c")
+    deeper = [dataclasses.replace(f, device=dataclasses.replace(DEVICE, depth_mm=60.0)) for f in rows]
+    status, judged = nmus(capsys, *common, _csv(tmp_path / "deep.csv", deeper))
+    assert status == 1 and judged["n"] == 0 and len(judged["refused"]) == 25 and "depth" in judged["refused"][0][1]
+    along = [dataclasses.replace(found, view=View.LONGITUDINAL) for found in rows]
+    status, judged = nmus(capsys, *common, _csv(tmp_path / "along.csv", along))
+    assert status == 1 and judged["n"] == 0
+
+
+def test_controls_are_compared_in_the_documents_unit_and_on_its_side(capsys, tmp_path):
+    document = tmp_path / "model.json"
+    raw = raw_document(
+        quantity="muscle_thickness", unit="cm", structure__side_rule="right", acquisition__device_bound=False,
+        model__terms=[{"name": "intercept", "coef": 3.0}], model__cov=[[0.001]], model__residual_sd=0.3,
+    )  # fmt: skip
+    document.write_text(json.dumps(raw))
+    folder = tmp_path / "store"
+    nmus(capsys, "import", document, "--folder", folder)
+    people = [
+        dataclasses.replace(f, quantity="muscle_thickness", unit="mm", value=30.0 if f.side is Side.RIGHT else 90.0)
+        for f in _observations(25, 77, "c")
+    ]
+    controls = _csv(tmp_path / "c.csv", people)
+    name = "synthetic.biceps_brachii"
+    status, judged = nmus(capsys, "validate", name, "--controls", controls, "--by", "A", "--folder", folder)
+    assert status == 0 and judged["n"] == 25 and judged["mean_z"] == pytest.approx(0)
+
+
+def test_one_sex_alone_makes_no_reference(capsys, tmp_path):
+    """A model of men could not tell that it has nothing to say of women."""
+    rows = _observations(80, 2, "n")
+    for women, words in ((0, "both sexes are needed"), (8, "8 women are too few")):
+        folder = tmp_path / str(women)
+        few = {f"n{2 * number + 1}" for number in range(women)}
+        mostly = [
+            dataclasses.replace(f, subject=dataclasses.replace(f.subject, sex="F" if f.subject_key in few else "M"))
+            for f in rows
+        ]
+        nmus(capsys, "collect", "import", _csv(tmp_path / "n.csv", mostly), "--folder", folder)
+        if not women:
+            with pytest.raises(Misconfigured, match=words):
+                nmus(capsys, *FIT, "--folder", folder)
+            capsys.readouterr()
+            continue
+        report = tmp_path / "few.html"
+        status, made = nmus(capsys, *FIT, "--folder", folder, "--report", report)
+        assert status == 1 and words in made["reason"] and not made["stored"] and words in report.read_text()
+
+
+def test_an_unknown_view_makes_no_reference_and_a_fitted_one_keeps_its_view(capsys, tmp_path):
+    for view in (View.UNKNOWN, View.LONGITUDINAL):
+        folder = tmp_path / view.value
+        rows = [dataclasses.replace(found, view=view) for found in _observations(80, 2, "n")]
+        nmus(capsys, "collect", "import", _csv(tmp_path / "n.csv", rows), "--folder", folder)
+        status, made = nmus(capsys, *FIT, "--folder", folder)
+        if view is View.UNKNOWN:
+            assert status == 1 and "view of these values is not known" in made["reason"]
+            continue
+        _, shown = nmus(capsys, "show", "site.biceps", "--folder", folder)
+        assert status == 0 and shown["document"]["structure"]["view"] == "longitudinal"
+
+
+def test_values_without_any_spread_or_ages_are_refused_in_words(capsys, tmp_path):
+    same = [dataclasses.replace(found, value=60.0) for found in _observations(80, 2, "n")]
+    old = [dataclasses.replace(f, subject=dataclasses.replace(f.subject, age_years=50.0)) for f in same]
+    for name, rows, words in (("same", same, "all the same"), ("old", old, "age")):
+        folder = tmp_path / name
+        nmus(capsys, "collect", "import", _csv(tmp_path / "n.csv", rows), "--folder", folder)
+        with pytest.raises(Misconfigured, match=words):
+            nmus(capsys, *FIT, "--folder", folder)
+        capsys.readouterr()
+
+
 def test_fitting_too_few_reports_what_is_lacking_and_stores_nothing(capsys, tmp_path):
     folder, report = tmp_path / "small", tmp_path / "report.html"
     nmus(capsys, "collect", "import", _csv(tmp_path / "n.csv", _observations(40, 2, "n")), "--folder", folder)
     status, made = nmus(capsys, *FIT, "--folder", folder, "--report", report)
     assert status == 1 and made["document"] is None and "at least 60" in made["reason"]
-    assert "Too few subjects" in report.read_text() and not (folder / "documents").exists()
+    assert "40 subjects are too few" in report.read_text() and not (folder / "documents").exists()
 
 
 def test_an_excluded_value_is_not_fitted_and_stands_in_the_report(capsys, tmp_path, folder):

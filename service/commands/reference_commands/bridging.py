@@ -8,8 +8,9 @@ from typing import Any
 
 from reference_store import bridging, observations_csv
 from reference_store.events import Kind, event
+from reference_store.files import read_text
 from reference_store.store import load
-from service.commands.reference_commands.printing import command, signature, store_of, tell
+from service.commands.reference_commands.printing import command, found_in, signature, signed_by, store_of, tell
 
 
 def add_parsers(subparsers: Any) -> None:  # noqa: ANN401
@@ -24,11 +25,10 @@ def add_parsers(subparsers: Any) -> None:  # noqa: ANN401
 
 def _bridge(args: argparse.Namespace) -> int:
     store = store_of(args)
-    document = load(store.folder).document(args.id)
-    if document is None:
-        raise LookupError(f"there is no reference {args.id!r}; see 'nmus references list'")
-    observations = observations_csv.read(args.pairs.read_text(encoding="utf-8"), args.pairs.name)
-    source, pairs = bridging.pair(observations, document)
+    references = load(store.folder)
+    document = found_in(references, args.id)
+    observations = observations_csv.read(read_text(args.pairs), args.pairs.name)
+    source, pairs = bridging.pair(observations, document, signed_by(references, document))
     bridge = bridging.fit(document, source, pairs, args.method)
     recorded = bridge.accepted and not args.dry_run
     if recorded:

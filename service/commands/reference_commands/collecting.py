@@ -9,6 +9,7 @@ from typing import Any
 
 from reference_store import journal, observations_csv
 from reference_store.collecting import Collection, Progress, progress
+from reference_store.files import read_text
 from reference_store.observations import to_json
 from service.commands.reference_commands.printing import command, signature, store_of, table, tell
 
@@ -47,7 +48,7 @@ def _words(one: Progress) -> list[str]:
     goal = f"next target {one.next_target}" if one.next_target else "all targets reached"
     rows = [("age", "women", "men", "sex unknown"), *one.by_decade_and_sex]
     return [
-        f"{one.group.quantity} of {one.group.place} on {one.group.scanner}",
+        f"{one.group.quantity} of {one.group.place}, {one.group.view} view, on {one.group.scanner}",
         f"  {one.subjects} subjects, {one.observations} observations; {goal}",
         *(f"  {line}" for line in table(rows)),
         *([f"  {len(one.outliers)} to look at: nmus references collect outliers"] if one.outliers else []),
@@ -81,7 +82,7 @@ def _restore(args: argparse.Namespace) -> int:
 
 
 def _import(args: argparse.Namespace) -> int:
-    read = observations_csv.read(args.file.read_text(encoding="utf-8"), args.file.name)
+    read = observations_csv.read(read_text(args.file), args.file.name)
     added = _collection(args).add(read)
     facts = {"read": len(read), "added": added}
     tell(args, facts, [f"{added} observations added, {len(read) - added} were there already"])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from reference_store.attestation import Attestation, device_from_json
+from reference_store.attestation import Attestation
+from reference_store.files import FileError, read_object
+from service.commands.reference_commands.devices import add_scanner, scanner_of
 from service.commands.reference_commands.printing import command, signature, store_of, tell
 
 
@@ -23,7 +25,7 @@ def add_parsers(subparsers: Any) -> None:  # noqa: ANN401
     parser.add_argument("--reason", required=True)
     signature(parser)
     parser = command(subparsers, "attest", "sign that a preset of a scanner is locked, with what DICOM omits", _attest)
-    parser.add_argument("--device", type=Path, required=True, metavar="FILE", help="JSON of the scanner, see the docs")
+    add_scanner(parser)
     parser.add_argument("--preset", required=True)
     parser.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE", help="gain_dB=50; repeat")
     signature(parser)
@@ -60,13 +62,19 @@ def _attest(args: argparse.Namespace) -> int:
         settings[name] = value
     if not settings:
         raise ValueError("nothing attested: read gain, TGC and grey map from the scanner and give each as --setting")
-    try:
-        device = device_from_json(json.loads(args.device.read_text(encoding="utf-8")))
-    except (TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{args.device.name}: not a scanner's description: {error}") from error
-    if not device.manufacturer or not device.model:
-        raise ValueError(f"{args.device.name}: manufacturer and model are needed")
+    device = scanner_of(args)
+    if args.device:
+        _named(args.device, ("software_versions", "spacing_mm"))
     store_of(args).attest(Attestation(args.by, args.on, args.preset, device, tuple(sorted(settings.items()))))
     facts = {"preset": args.preset, "model": device.model, "settings": settings, "by": args.by, "on": args.on}
     tell(args, facts, [f"preset {args.preset} of {device.model} attested by {args.by} on {args.on}"])
     return 0
+
+
+def _named(path: Path, fields: Sequence[str]) -> None:
+    """A change of these ends the signature, so they have to be there; null says that the images carry none."""
+    raw = read_object(path, "a scanner's description")
+    for field in fields:
+        if field not in raw:
+            problem = "is missing: a change of it suspends the signature; copy it from an image, or give --image"
+            raise FileError(path.name, f"field {field}", problem)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reference_store import journal
+from reference_store.files import read_text
 from reference_store.store import load
 from service.commands.reference_commands.looking import _file_problems
 from service.commands.reference_commands.printing import command, folder_of, store_of, tell
@@ -23,7 +24,7 @@ def add_parsers(subparsers: Any) -> None:  # noqa: ANN401
 
 
 def _import(args: argparse.Namespace) -> int:
-    texts = [(path.name, path.read_text(encoding="utf-8")) for path in args.files]
+    texts = [(path.name, read_text(path)) for path in args.files]
     problems = _file_problems(args.files)
     if problems:
         first = problems[0]

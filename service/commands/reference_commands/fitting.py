@@ -12,10 +12,20 @@ from typing import Any
 from reference_store import journal, observations_csv
 from reference_store.collecting import Collection
 from reference_store.events import Kind, event
+from reference_store.files import read_text
 from reference_store.observations import Group, Observation
 from reference_store.store import Store, load
-from reference_store.values import Device
-from service.commands.reference_commands.printing import command, folder_of, signature, store_of, table, tell
+from reference_store.values import Device, View
+from service.commands.reference_commands.printing import (
+    command,
+    folder_of,
+    found_in,
+    signature,
+    signed_by,
+    store_of,
+    table,
+    tell,
+)
 from service.errors import Misconfigured
 
 
@@ -26,6 +36,7 @@ def add_parsers(subparsers: Any) -> None:  # noqa: ANN401
     parser.add_argument("--structure", required=True, metavar="KEY")
     parser.add_argument("--site", metavar="KEY")
     parser.add_argument("--device-model", metavar="NAME", help="when several scanners were used")
+    parser.add_argument("--view", choices=[view.value for view in View], help="when several views were measured")
     parser.add_argument("--family", choices=("linear", "lms", "quantile"), default="linear")
     parser.add_argument("--id", required=True, metavar="ID", help="id of the new document")
     parser.add_argument("--document-version", default="1.0.0", metavar="X.Y.Z")
@@ -67,7 +78,7 @@ def _fit(args: argparse.Namespace) -> int:
     except ValueError as error:
         why = str(error)
     if args.report:
-        page = report.page(fit, document, collection.exclusions().values())
+        page = report.page(fit, document, collection.exclusions().values(), why)
         journal.replace(args.report, page.encode())
     if document and not args.dry_run:
         store.add([(f"{document.id}.json", document.text)])
@@ -93,13 +104,16 @@ def _group(args: argparse.Namespace, current: tuple[Observation, ...]) -> Group:
         for found in current
         if (found.quantity, found.structure, found.site) == (args.quantity, args.structure, args.site)
         and args.device_model in (None, found.device.model)
+        and args.view in (None, found.view.value)
     }
     if len(groups) == 1:
         return groups.pop()
     if not groups:
         raise LookupError(f"no observations of {args.quantity} of {args.structure}; see 'collect progress'")
-    scanners = "; ".join(sorted(group.scanner for group in groups))
-    raise LookupError(f"{len(groups)} scanners or settings, never fitted together: {scanners}; name --device-model")
+    scanners = "; ".join(sorted(f"{group.scanner} ({group.view} view)" for group in groups))
+    raise LookupError(
+        f"{len(groups)} scanners, settings or views, never fitted together: {scanners}; name --device-model or --view"
+    )
 
 
 def _attested(store: Store, current: tuple[Observation, ...], group: Group) -> tuple[tuple[str, str], ...]:
@@ -122,17 +136,15 @@ def _validate(args: argparse.Namespace) -> int:
     from reference_store.validating import validate  # noqa: PLC0415 - scipy.stats takes a second to import
 
     store = store_of(args)
-    document = load(store.folder).document(args.id)
-    if document is None:
-        raise LookupError(f"there is no reference {args.id!r}; see 'nmus references list'")
-    controls = observations_csv.read(args.controls.read_text(encoding="utf-8"), args.controls.name)
+    references = load(store.folder)
+    document = found_in(references, args.id)
+    controls = observations_csv.read(read_text(args.controls), args.controls.name)
     fitted = {found.subject_key for found in Collection(store.folder).all()}
     own = document.provenance.confidence == "site-collected"
     twice = sorted({found.subject_key for found in controls} & fitted) if own else []
     if twice:
         raise ValueError(f"{len(twice)} controls are among the collected subjects; validate on people not fitted")
-    mine = [found for found in controls if found.structure == document.structure and document.at(found.site)]
-    result = validate(document, [found for found in mine if found.quantity == document.quantity])
+    result = validate(document, controls, signed_by(references, document))
     facts = dataclasses.asdict(result)
     row = {name: facts[name] for name in ("release", "n", "outside", "accepted", "mean_z", "sd_z")}
     if result.n:
@@ -148,11 +160,7 @@ def _compare(args: argparse.Namespace) -> int:
     from reference_store.validating import contrasts  # noqa: PLC0415 - scipy.stats takes a second to import
 
     references = load(folder_of(args))
-    found = [references.document(name) for name in (args.first, args.second)]
-    if found[0] is None or found[1] is None:
-        missing = args.first if found[0] is None else args.second
-        raise LookupError(f"there is no reference {missing!r}; see 'nmus references list'")
-    rows = contrasts(found[0], found[1])
+    rows = contrasts(found_in(references, args.first), found_in(references, args.second))
     facts = [dataclasses.asdict(row) for row in rows]
     head = ("age", "sex", "shift [SD]", "SD ratio", "upper limit shift [SD]")
 

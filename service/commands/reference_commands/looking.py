@@ -9,6 +9,7 @@ from typing import Any
 
 from reference_store import anatomy
 from reference_store.documents import Document
+from reference_store.files import FileError, read_text
 from reference_store.reading import DocumentError, parse
 from reference_store.reference_set import ReferenceSet
 from reference_store.store import Store, load
@@ -103,8 +104,8 @@ def _file_problems(paths: list[Path]) -> list[dict[str, str]]:
     seen: dict[str, str] = {}
     for path in paths:
         try:
-            read = parse(path.read_text(encoding="utf-8"), path.name)
-        except DocumentError as error:
+            read = parse(read_text(path), path.name)
+        except FileError as error:
             problems.append({"file": error.file, "place": error.place, "problem": error.problem})
             continue
         for document in read:

@@ -9,7 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from reference_store.applying import Signed
+from reference_store.attestation import Attestation
+from reference_store.documents import Document
+from reference_store.reference_set import ReferenceSet
 from reference_store.store import Store
+from reference_store.values import Device
 from service.config import load
 from service.errors import Misconfigured
 
@@ -53,6 +58,24 @@ def store_of(args: argparse.Namespace) -> Store:
     if folder is None:
         raise Misconfigured("no reference folder: give --folder DIR, or set references.folder in the settings file")
     return Store(folder)
+
+
+def found_in(references: ReferenceSet, name: str) -> Document:
+    """The document of that name. Raises ``LookupError``."""
+    document = references.document(name)
+    if document is None:
+        raise LookupError(f"there is no reference {name!r}; see 'nmus references list'")
+    return document
+
+
+def signed_by(references: ReferenceSet, document: Document) -> Signed:
+    """The site's attestations of the preset that a document needs, where they hold."""
+
+    def signed(device: Device) -> Attestation | None:
+        found = references.attestation(document.lock.preset, device)
+        return found if found and found.suspended_by(device) is None else None
+
+    return signed
 
 
 def say(text: str = "") -> None:

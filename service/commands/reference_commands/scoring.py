@@ -8,15 +8,16 @@ import math
 from pathlib import Path
 from typing import Any
 
-from reference_store import validity
+from reference_store import refusals, validity
 from reference_store.comparison import Comparison, Refusal
 from reference_store.documents import Document
+from reference_store.files import read_text
 from reference_store.predicting import score
 from reference_store.reading import parse
 from reference_store.reference_set import comparison
 from reference_store.store import load
 from reference_store.terms import covariates
-from reference_store.units import factor
+from reference_store.units import SIGNED, factor
 from reference_store.values import Subject
 from service.commands.reference_commands.printing import command, folder_of, tell
 
@@ -30,7 +31,7 @@ def add_parsers(subparsers: Any) -> None:  # noqa: ANN401
     which.add_argument("--model", type=Path, metavar="FILE", help="a reference document")
     which.add_argument("--id", metavar="ID", help="a reference of the store: id, id@version or content hash")
     parser.add_argument("--entry", metavar="ID", help="which document, when FILE holds several")
-    parser.add_argument("--value", type=_number, required=True, metavar="V", help="the measured value")
+    parser.add_argument("--value", type=_finite, required=True, metavar="V", help="the measured value")
     parser.add_argument("--unit", metavar="UNIT", help="unit of the value; the document's when absent")
     parser.add_argument("--age", type=_number, metavar="YEARS")
     parser.add_argument("--sex", choices=("M", "F"))
@@ -38,12 +39,20 @@ def add_parsers(subparsers: Any) -> None:  # noqa: ANN401
     parser.add_argument("--weight-kg", type=_number, metavar="KG")
 
 
-def _number(text: str) -> float:
+def _finite(text: str) -> float:
     try:
         value = float(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from error
-    if not math.isfinite(value) or value < 0:
+        comma = "; write a decimal point" if "," in text else ""
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number{comma}") from error
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
+    return value
+
+
+def _number(text: str) -> float:
+    value = _finite(text)
+    if value < 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of zero or more")
     return value
 
@@ -58,6 +67,8 @@ def _zscore(args: argparse.Namespace) -> int:
 
 def from_document(document: Document, value: float, unit: str, subject: Subject) -> Comparison | Refusal:
     """Compare without a device. Raises ``ValueError`` when the unit measures something else."""
+    if value < 0 and document.quantity not in SIGNED:
+        raise ValueError(f"--value {value:g}: {document.quantity} is never below zero")
     into = factor(unit, document.unit)
     if into is None:
         raise ValueError(
@@ -67,6 +78,8 @@ def from_document(document: Document, value: float, unit: str, subject: Subject)
     if stopped:
         return stopped
     result = score(document, value * into, covariates(subject))
+    if result.says_nothing:
+        return refusals.no_number(document)
     said = (*validity.warnings(document, subject), *result.warnings, _UNLOCKED)
     return comparison(document, result, value * into, into, said)
 
@@ -77,7 +90,7 @@ def _document(args: argparse.Namespace) -> Document:
         if found is None:
             raise LookupError(f"there is no reference {args.id!r}; see 'nmus references list'")
         return found
-    read = parse(args.model.read_text(encoding="utf-8"), args.model.name)
+    read = parse(read_text(args.model), args.model.name)
     chosen = [document for document in read if args.entry in (None, document.id, document.release)]
     if len(chosen) != 1:
         names = ", ".join(document.release for document in read[:5])
