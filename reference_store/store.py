@@ -114,11 +114,16 @@ class Store:
         return _spreads(self.documents(), self.state())
 
     def _refuse_changed(self, documents: Sequence[Document]) -> None:
-        """A document that was signed and is now another must not answer in its name."""
-        signed = {row["release"]: row["content_hash"] for row in self.events() if row["event"] == Kind.ACTIVATE}
+        """A document that was signed, or validated, and is now another must not answer in its name."""
+        judged = (Kind.ACTIVATE, Kind.VALIDATE)
+        signed = {
+            row["release"]: row["content_hash"]
+            for row in self.events()
+            if row["event"] in judged and "content_hash" in row
+        }
         for document in documents:
             if signed.get(document.release, document.content_hash) != document.content_hash:
-                problem = "the content is not what was activated; restore the file, or import it under a new version"
+                problem = "the content is not what was activated or validated; restore the file, or raise the version"
                 raise DocumentError(f"{document.id}-{document.version}.json", "whole document", problem)
 
     def add(self, texts: Sequence[tuple[str, str]]) -> tuple[Document, ...]:

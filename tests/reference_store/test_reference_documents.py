@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from pathlib import Path
 
 import pytest
 
@@ -140,3 +141,9 @@ def test_a_sites_own_document_without_a_limit_of_leverage_gets_the_usual_one_and
     assert found.validity.max_leverage == pytest.approx(3 * 3 / 90) and found.validity.leverage_assumed
     assert any("3 p/n" in said for said in validity.warnings(found, Subject(60.0, "F")))
     assert not any("3 p/n" in said for said in validity.warnings(document(), Subject(60.0, "F")))
+
+
+def test_the_document_by_hand_of_the_docs_is_one():
+    text = (Path(__file__).parents[2] / "docs" / "references.md").read_text(encoding="utf-8")
+    [found] = parse(text.split("```json\n")[1].split("```")[0], "references.md")
+    assert found.structure == "biceps_brachii" and found.lock.attested == (("gain_dB", "50"),)
