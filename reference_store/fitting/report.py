@@ -91,8 +91,8 @@ def _verdict(cohort: Cohort, document: Document | None, why: str) -> str:
     lines = "".join(f"<li>{html.escape(gap)}</li>" for gap in gaps)
     style = "note"
     if document is None:
-        reason = html.escape(why or "too few subjects")
-        words = f"<b>Not a reference yet: no patient can be compared.</b> The reason: {reason}."
+        reason = html.escape(why or "Too few subjects for a reference")
+        words = f"<b>Not a reference yet: no patient can be compared.</b> {reason}."
         words += " What is lacking:" if gaps else ""
     elif gaps:
         words = "<b>A provisional reference.</b> It may be used after activation, and says so. What is lacking:"
