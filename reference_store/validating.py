@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,8 @@ from reference_store.values import Side, Subject
 
 ENOUGH, _ALLOWED = 20, 0.10
 """CLSI EP28-A3c: 20 local controls, accepted when no more than two lie outside."""
+_SHIFTED = 2.58
+"""Standard errors of the mean z: chance goes beyond in one right reference of a hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ def validate(document: Document, controls: Sequence[Observation], signed: Signed
             deviates.append(result.z)
     allowed = int(_ALLOWED * n)
     accepted = n >= ENOUGH and outside <= allowed
-    verdict = f"{outside} of {n} controls outside the limits, {allowed} allowed"
+    verdict = f"{outside} of {n} controls outside the limits, {allowed} allowed{_shifted(deviates)}"
     if n < ENOUGH:
         verdict = f"{n} controls are too few: {ENOUGH} are needed"
     return Validation(
@@ -77,6 +80,16 @@ def validate(document: Document, controls: Sequence[Observation], signed: Signed
         text=verdict,
         power=_power(n, allowed),
     )
+
+
+def _shifted(deviates: Sequence[float]) -> str:
+    """Counting outsiders sees little; a mean z that chance does not explain is said beside it."""
+    if len(deviates) < 2:
+        return ""
+    mean = statistics.fmean(deviates)
+    if abs(mean) * math.sqrt(len(deviates)) <= _SHIFTED * max(statistics.stdev(deviates), 1.0):
+        return ""
+    return f"; but they lie {abs(mean):.1f} SD {'above' if mean > 0 else 'below'} what the reference expects: look why"
 
 
 def _stopped(document: Document, found: Observation, signed: Signed) -> str | None:

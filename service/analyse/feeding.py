@@ -150,9 +150,10 @@ def feed(
 
 
 def keep_phantoms(folder: Path, found: Iterable[Phantom], on: str) -> int:
-    """Put phantom images onto their scanners' charts; how many were new."""
+    """Put phantom images onto their scanners' charts; how many were new. An image that names no scanner has none."""
     log = QualityLog(folder)
-    return sum(log.add_phantom(one.device, on, one.values, one.sop_instance_uid) for one in found)
+    named = [one for one in found if one.device.manufacturer and one.device.model]
+    return sum(log.add_phantom(one.device, on, one.values, one.sop_instance_uid) for one in named)
 
 
 def _findings(results: Sequence[Result]) -> Iterator[tuple[int, Acquisition, Finding]]:

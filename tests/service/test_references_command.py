@@ -144,6 +144,7 @@ def test_the_life_of_a_document(capsys, tmp_path, model):
         capsys, "zscore", "--id", f"{name}@0.1.0", "--folder", folder, "--value", 70, "--age", 60, "--sex", "F"
     )
     assert old["z"] == pytest.approx(0.92798, abs=1e-4)
+    assert old["reference"]["status"] == "retired" and any("retired" in warning for warning in old["warnings"])
 
 
 def test_export_and_import_keep_the_hash(capsys, tmp_path, model):

@@ -156,6 +156,15 @@ def test_controls_are_compared_in_the_documents_unit_and_on_its_side(capsys, tmp
     assert status == 0 and judged["n"] == 25 and judged["mean_z"] == pytest.approx(0)
 
 
+def test_controls_that_are_all_a_little_brighter_are_told_even_where_few_lie_outside(capsys, tmp_path, folder):
+    nmus(capsys, *FIT, "--folder", folder)
+    common = ("validate", "site.biceps", "--by", "A", "--folder", folder, "--controls")
+    _, judged = nmus(capsys, *common, _csv(tmp_path / "c.csv", _observations(25, 79, "c", shift=6.0)))
+    assert judged["mean_z"] > 0.5 and "above what the reference expects" in judged["text"]
+    _, judged = nmus(capsys, *common, _csv(tmp_path / "c.csv", _observations(25, 79, "d")))
+    assert "what the reference expects" not in judged["text"]
+
+
 def test_one_sex_alone_makes_no_reference(capsys, tmp_path):
     """A model of men could not tell that it has nothing to say of women."""
     rows = _observations(80, 2, "n")

@@ -73,7 +73,8 @@ def test_an_image_is_measured_on_its_own_day_and_kept_once(capsys, tmp_path, pha
 def test_one_bad_file_keeps_nothing(capsys, tmp_path, phantom):
     folder, bad = tmp_path / "store", tmp_path / "bad.dcm"
     bad.write_bytes(b"nothing")
-    for broken in (bad, phantom("uncalibrated.dcm", SequenceOfUltrasoundRegions=None)):
+    nameless = phantom("nameless.dcm", ManufacturerModelName=None)
+    for broken in (bad, phantom("uncalibrated.dcm", SequenceOfUltrasoundRegions=None), nameless):
         with pytest.raises(Misconfigured, match=f"{broken.name}.*nothing was kept"):
             nmus(capsys, "qc", "measure", phantom(), broken, "--folder", folder)
         capsys.readouterr()

@@ -13,7 +13,7 @@ from reference_store.files import FileError, read_text
 from reference_store.reading import DocumentError, parse
 from reference_store.reference_set import ReferenceSet
 from reference_store.store import Store, load
-from service.commands.reference_commands.printing import command, folder_of, table, tell
+from service.commands.reference_commands.printing import command, folder_of, found_in, table, tell
 
 
 def add_parsers(subparsers: Any) -> None:  # noqa: ANN401
@@ -74,9 +74,7 @@ def _list(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace) -> int:
     folder = folder_of(args)
     references = load(folder)
-    document = references.document(args.id)
-    if document is None:
-        raise LookupError(f"there is no reference {args.id!r}; see 'nmus references list'")
+    document = found_in(references, args.id)
     events = Store(folder).events() if folder else []
     about = [row for row in events if row.get("release") == document.release]
     raw = json.loads(document.text)

@@ -76,6 +76,10 @@ def _measure(args: argparse.Namespace) -> int:
     measured = []
     for path in args.files:
         clip, grey, spacing = _picture(path)
+        if not args.dry_run and not (clip.device.manufacturer and clip.device.model):
+            raise FileError(
+                path.name, "whole file", "names no manufacturer and model, so it is on no chart; nothing was kept"
+            )
         day = args.on or exam_facts([str(path)]).studied or today()
         measured.append((path.name, clip, day, measure(grey, spacing)))
     log = QualityLog(store_of(args).folder)

@@ -10,7 +10,7 @@ from typing import Any
 
 from reference_store import refusals, validity
 from reference_store.comparison import Comparison, Refusal
-from reference_store.documents import Document
+from reference_store.documents import Document, Status
 from reference_store.files import read_text
 from reference_store.predicting import score
 from reference_store.reading import parse
@@ -19,7 +19,7 @@ from reference_store.store import load
 from reference_store.terms import covariates
 from reference_store.units import SIGNED, factor
 from reference_store.values import Subject
-from service.commands.reference_commands.printing import command, folder_of, tell
+from service.commands.reference_commands.printing import command, folder_of, found_in, tell
 
 _UNLOCKED = "device and settings were not checked: this is arithmetic from the document alone"
 
@@ -58,10 +58,13 @@ def _number(text: str) -> float:
 
 
 def _zscore(args: argparse.Namespace) -> int:
-    document = _document(args)
+    document, standing = _document(args)
     subject = Subject(args.age, args.sex, args.height_cm, args.weight_kg)
     answer = from_document(document, args.value, args.unit or document.unit, subject)
-    tell(args, _facts(document, answer), _lines(document, answer))
+    if isinstance(answer, Comparison):
+        retired = ("retired: only to compute old reports again",) if standing is Status.RETIRED else ()
+        answer = dataclasses.replace(answer, status=standing.value, warnings=(*answer.warnings, *retired))
+    tell(args, _facts(document, standing, answer), _lines(document, answer))
     return 0  # a refusal is an answer too, and the right one
 
 
@@ -84,26 +87,26 @@ def from_document(document: Document, value: float, unit: str, subject: Subject)
     return comparison(document, result, value * into, into, said)
 
 
-def _document(args: argparse.Namespace) -> Document:
+def _document(args: argparse.Namespace) -> tuple[Document, Status]:
+    """The document, and its status now: as written, unless a store knows of later decisions."""
     if args.id:
-        found = load(folder_of(args)).document(args.id)
-        if found is None:
-            raise LookupError(f"there is no reference {args.id!r}; see 'nmus references list'")
-        return found
+        references = load(folder_of(args))
+        found = found_in(references, args.id)
+        return found, references.standing(found)
     read = parse(read_text(args.model), args.model.name)
     chosen = [document for document in read if args.entry in (None, document.id, document.release)]
     if len(chosen) != 1:
         names = ", ".join(document.release for document in read[:5])
         raise LookupError(f"{args.model.name} holds {len(read)} documents ({names} …): name one with --entry")
-    return chosen[0]
+    return chosen[0], chosen[0].status
 
 
-def _facts(document: Document, answer: Comparison | Refusal) -> dict[str, Any]:
+def _facts(document: Document, standing: Status, answer: Comparison | Refusal) -> dict[str, Any]:
     origin = {
         "id": document.id,
         "version": document.version,
         "hash": document.content_hash,
-        "status": document.status.value,
+        "status": standing.value,
         "source": document.source_line,
     }
     if isinstance(answer, Refusal):
