@@ -54,7 +54,7 @@ class Comparison:
     """Citation and population in one line, to be printed beside every flag."""
     z: float | None = None
     z_sd: float | None = None
-    """Standard uncertainty of ``z`` from the reference's own estimation error."""
+    """Standard uncertainty of ``z``: the reference's own estimation error, and where it is stated the measurement's."""
     percentile: float | None = None
     """0 to 100."""
     expected: float | None = None

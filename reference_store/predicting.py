@@ -5,12 +5,14 @@ Formulas
 Linear and constant models, on the transformed scale: ``mu = x'b``, ``z = (t(y) - mu) / sd`` with
 ``sd = sqrt(s² + x' Cov x)`` (a new observation) or ``sd = s`` as the document's ``z_definition`` says, and
 ``s = exp(terms)`` when the spread is modelled. Uncertainty of z: ``sqrt(x' Cov x / sd² + z² / (2 df))``, the error of
-the mean and of the SD that were estimated from a finite sample. LMS and quantile models: :mod:`.distributions`.
+the mean and of the SD that were estimated from a finite sample; where the document states the SD of repeated
+measurement, that share of the SD is added as squares are. LMS and quantile models: :mod:`.distributions`.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from statistics import NormalDist
 
 from reference_store.distributions import by_lms, by_quantiles, levels_at, lms_at, quantile_leverage
@@ -49,7 +51,14 @@ def score(document: Document, value: float, known: dict[str, float | None]) -> S
         found = _score(document, value, known)
     except (ArithmeticError, ValueError):
         return Score(warnings=(_BEYOND,))
-    return found if found.finite else Score(warnings=(_BEYOND,))
+    return _as_measured(document.model, found) if found.finite else Score(warnings=(_BEYOND,))
+
+
+def _as_measured(model: Model, found: Score) -> Score:
+    """With the error of repeated measurement, where the document states it, in the uncertainty of z."""
+    if found.z_sd is None or not found.sd or not model.measurement_error_sd:
+        return found
+    return replace(found, z_sd=math.hypot(found.z_sd, model.measurement_error_sd / found.sd))
 
 
 def _score(document: Document, value: float, known: dict[str, float | None]) -> Score:

@@ -360,3 +360,49 @@ def test_what_appears_in_the_images_after_the_signature_suspends_it_too(field, v
 def test_another_view_is_refused_and_the_remedy_names_the_right_one():
     answer = _set(DOCUMENT).compare(_ask(view=View.LONGITUDINAL))
     assert _code(answer) is RefusalCode.NO_REFERENCE and "transverse view" in answer.remedy
+
+
+def test_the_error_of_repeated_measurement_makes_z_less_sure_and_nothing_else():
+    plain, repeated = (_set(document(model__measurement_error_sd=e)).compare(_ask()) for e in (None, 3.0))
+    assert isinstance(plain, Comparison) and isinstance(repeated, Comparison)
+    assert repeated.z_sd == pytest.approx(math.hypot(plain.z_sd, 3.0 / plain.sd))
+    assert (repeated.z, repeated.upper_limit) == (plain.z, plain.upper_limit)
+
+
+_sizes = st.one_of(st.floats(-100, 100), st.floats(-1e200, 1e200))
+_shapes = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "model__family": st.just("normal_linear"),
+            "model__response_transform": st.sampled_from(["identity", "log", "sqrt", "boxcox"]),
+        }
+    ),
+    st.just({"model__family": "lms", "model__z_definition": None}),
+)
+
+
+@given(
+    shape=_shapes,
+    coefficients=st.tuples(_sizes, _sizes),
+    power=st.floats(-3, 3),
+    sd=st.floats(1e-6, 1e6),
+    question=_questions,
+)
+def test_whatever_a_document_says_a_question_has_an_answer_of_finite_numbers(shape, coefficients, power, sd, question):
+    middle, slope = coefficients
+    terms = [{"name": "intercept", "coef": middle}, {"name": "age_y", "center": 50, "coef": slope}]
+    size = 4 if shape["model__family"] == "lms" else 2
+    cov = [[1e-4 * (i == j) for i in range(size)] for j in range(size)]
+    doc = document(
+        **shape, model__terms=terms, model__cov=cov, model__residual_sd=sd, model__boxcox_lambda=power,
+        validity__max_leverage=None,
+    )  # fmt: skip
+    asked = dataclasses.replace(question, quantity="muscle_echo_intensity", structure="biceps_brachii", unit="[arb'U]")
+    for device, view in ((DEVICE, View.TRANSVERSE), (question.device, question.view)):
+        answer = _set(doc).compare(dataclasses.replace(asked, site=None, device=device, view=view))
+        if isinstance(answer, Comparison):
+            numbers = (answer.z, answer.z_sd, answer.sd, answer.expected, answer.lower_limit, answer.upper_limit)
+            assert all(number is None or math.isfinite(number) for number in numbers)
+            assert any(number is not None for number in (answer.z, answer.lower_limit, answer.upper_limit))
+        else:
+            assert answer.text and answer.remedy
