@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable
 
 from reference_store.plots import STYLE, Curve, Scatter, figure
-from reference_store.quality import BLOCK_SHIFT, WARN_SHIFT, Chart, Watch
+from reference_store.quality import BLOCK_SHIFT, WARN_SHIFT, Chart, Level, Watch
 
 _WATCHED = (
     "If a scanner and its reference belong together, the middle of these values lies near z = 0, whoever the patients "
@@ -25,12 +25,13 @@ def page(charts: Iterable[Chart], watches: Iterable[Watch] = ()) -> str:
     seen = "".join(f"<li>{html.escape(' '.join(one.scanner).strip())}: {html.escape(one.text)}</li>" for one in watches)
     parts += f"<h2>Patients reported normal</h2><p>{_WATCHED}</p><ul>{seen}</ul>" if seen else ""
     body = f"<h1>Phantom checks</h1><p>{told}</p>{parts}"
-    return f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>\n'
+    return f'<!doctype html><html lang="en"><head>{head}</head><body><main>{body}</main></body></html>\n'
 
 
 def _section(one: Chart) -> str:
     name = html.escape(" ".join(part for part in one.scanner if part))
-    said = f"<h2>{name}</h2><p><b>{one.level}</b>: {html.escape(one.text)}</p>"
+    good = "" if one.level in (Level.WARN, Level.BLOCK) else " good"
+    said = f'<h2>{name}</h2><div class="note{good}"><p><b>{one.level}</b>: {html.escape(one.text)}</p></div>'
     return said + (
         figure("Mean grey level of the phantom", "image number", "grey level", _parts(one)) if one.points else ""
     )
@@ -46,5 +47,6 @@ def _parts(one: Chart) -> list[Curve | Scatter]:
         last = float(len(one.points))
         for shift in (-BLOCK_SHIFT, -WARN_SHIFT, 0.0, WARN_SHIFT, BLOCK_SHIFT):
             level = one.centre + shift * one.reference_sd
-            parts.append(Curve(((1.0, level), (last, level)), "limit" if shift else "zero"))
+            name = {WARN_SHIFT: "warns", BLOCK_SHIFT: "stops"}.get(abs(shift), "baseline")
+            parts.append(Curve(((1.0, level), (last, level)), "limit" if shift else "zero", name))
     return [part for part in parts if part.points]
