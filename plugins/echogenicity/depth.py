@@ -20,6 +20,9 @@ LOWEST_COLUMN_SHARE = 0.5
 """Columns in which the region is lower than this many pixels, or this share of its tallest column, are left out: at
 the rounded ends of a muscle its border's echo fills them."""
 PROFILE_STEP_MM = 1.0
+FEWEST_OF_STEP, LEAST_STEP_SHARE = 5, 0.1
+"""Pixels, and the share of what the fullest step has, under which a step of the profile is left out: a corner of the
+region that reaches deepest is not that depth's echo."""
 BORDER_BLUR_MM = 1.0
 """Left out of thirds and slope at the upper and lower border, where the fasciae's echo reaches in through blur."""
 LARGEST_BLUR_SHARE = 0.15
@@ -102,7 +105,7 @@ def _profile(
     step = (depth_mm / PROFILE_STEP_MM).astype(int)
     counts = np.bincount(step)
     sums = np.bincount(step, values)
-    held = np.flatnonzero(counts >= 5)
+    held = np.flatnonzero(counts >= max(FEWEST_OF_STEP, LEAST_STEP_SHARE * int(counts.max())))
     return (
         tuple(float((at + 0.5) * PROFILE_STEP_MM) for at in held),
         tuple(float(sums[at] / counts[at]) for at in held),

@@ -138,7 +138,7 @@ def _map_panel(image: ImageValues) -> tuple[Panel, ...]:
 def _profile_panel(images: Sequence[ImageValues]) -> tuple[Panel, ...]:
     """Mean grey level over depth below the region's upper border, a line for each image.
 
-    Black is drawn too, so that the axis starts there and small differences look small.
+    The axis starts at black, so that small differences look small: a band of one point draws nothing else.
     """
     series = tuple(
         Series("line", image.depth.profile_mm, image.depth.profile, label=f"image {number}")
@@ -147,8 +147,7 @@ def _profile_panel(images: Sequence[ImageValues]) -> tuple[Panel, ...]:
     )
     if not series:
         return ()
-    deepest = max(each.x[-1] for each in series)
-    black = Series("line", (0.0, deepest), (0.0, 0.0), label="black")
+    black = Series("band", (0.0,), (0.0,), (0.0,))
     chart = Chart("Depth profile", "depth in the region (mm)", "mean grey level", (*series, black))
     return (Panel(title="Depth profile", chart=chart),)
 

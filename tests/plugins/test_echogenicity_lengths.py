@@ -22,6 +22,7 @@ from plugins.contract import (
 )
 from plugins.echogenicity import Echogenicity
 from plugins.echogenicity.borders import borders_of, perpendicular_thickness_mm
+from plugins.echogenicity.depth import depth_figures
 from service.demo.simulator import LongitudinalMuscle, Picture, TransverseMuscle, still
 
 PICTURE = Picture()
@@ -107,6 +108,18 @@ def test_thirds_slope_and_profile_of_a_ramp(muscle, value):
     assert value(found, "echo_intensity_thirds_difference") == pytest.approx(thirds[0] - thirds[2])
     chart = next(panel.chart for panel in average.pages[0].panels if panel.chart and "depth" in panel.chart.x_label)
     assert chart.series[0].y[1] > chart.series[0].y[-2] + 40
+
+
+def test_a_corner_that_reaches_deepest_is_not_that_depths_echo():
+    grey = np.full((300, 400), 50, np.uint8)
+    grey[220:] = 250
+    mask = np.zeros(grey.shape, bool)
+    mask[50:220, 40:360] = True
+    mask[220:260, 40:50] = True
+    found = depth_figures(grey, mask, mask, Spacing(0.1, 0.1))
+    assert found is not None
+    assert max(found.profile) == 50
+    assert max(found.profile_mm) == pytest.approx(15.5, abs=1)
 
 
 def test_fat_and_deep_border_echo(muscle, value):

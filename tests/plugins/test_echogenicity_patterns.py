@@ -271,8 +271,13 @@ def test_pages_show_outline_profile_repeats_and_band(muscle):
     assert 0 == heat.low < np.nanmedian(heat.values) < heat.high <= 260
     assert page.title == "Biceps brachii, left, longitudinal, mean of 3 images"
     assert page.panels[0].crop == Box(20, 20, 380, 280)
-    kinds = {series.kind for panel in page.panels if panel.chart for series in panel.chart.series}
-    assert {"band", "points", "line"} <= kinds
+    drawn = [series for panel in page.panels if panel.chart for series in panel.chart.series]
+    assert {"points", "line"} <= {series.kind for series in drawn}
+    assert [(series.y[0], series.y2[0]) for series in drawn if series.kind == "band" and series.label] == [(40, 90)]
+    profile = next(panel.chart for panel in page.panels if panel.chart and "depth" in panel.chart.x_label)
+    # the axis begins at black
+    assert min(value for series in profile.series for value in series.y) == 0
+    assert [series.label for series in profile.series if series.kind == "line"] == ["image 1", "image 2", "image 3"]
     assert any("a source" in line for panel in page.panels for line in panel.text)
     result = Result("echogenicity", "0.1.0", muscle.acquisition(*clips), (*images, average))
     assert result.outcomes[-1] is average

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from plugins.echogenicity.region import locate
-from plugins.echogenicity.region.contact import FADING, columns_lit, in_sight
+from plugins.echogenicity.region.contact import FADING, columns_lit, in_sight, squeezed
 from plugins.echogenicity.region.geometry import COLUMNS, ROWS, Layer
 from plugins.images import Spacing
 from reference_store.values import View
@@ -22,11 +22,11 @@ def layer() -> Layer:
     return Layer(top, bottom, top + 3, bottom - 3)
 
 
-def field(dark: slice, level: float = 2.0) -> np.ndarray:
-    """Even grey with a dark band from top to bottom; ``dark`` in working columns."""
+def lit(dark: slice, level: float = 2.0) -> np.ndarray:
+    """Even grey with a dark band from top to bottom, as the working image; ``dark`` in working columns."""
     grey = np.full((2 * ROWS, WIDTH), 80.0, np.float32)
     grey[:, 4 * dark.start : 4 * dark.stop] = level
-    return grey
+    return squeezed(grey)
 
 
 @pytest.mark.parametrize(
@@ -34,25 +34,25 @@ def field(dark: slice, level: float = 2.0) -> np.ndarray:
     [(slice(0, 10), (10 + FADING, COLUMNS)), (slice(110, COLUMNS), (0, 110 - FADING))],
 )
 def test_dark_columns_at_an_end_are_left_out(dark: slice, kept: tuple[int, int]) -> None:
-    assert columns_lit(layer(), field(dark)) == kept
+    assert columns_lit(layer(), lit(dark)) == kept
 
 
 def test_a_shadow_amid_the_muscle_stays_in() -> None:
-    assert columns_lit(layer(), field(slice(50, 70))) == (0, COLUMNS)
+    assert columns_lit(layer(), lit(slice(50, 70))) == (0, COLUMNS)
 
 
 def test_columns_that_are_merely_darker_stay_in() -> None:
-    assert columns_lit(layer(), field(slice(0, 20), level=30.0)) == (0, COLUMNS)
+    assert columns_lit(layer(), lit(slice(0, 20), level=30.0)) == (0, COLUMNS)
 
 
 def test_a_layer_is_not_cut_to_a_sliver() -> None:
-    assert columns_lit(layer(), field(slice(20, COLUMNS))) == (0, COLUMNS)
+    assert columns_lit(layer(), lit(slice(20, COLUMNS))) == (0, COLUMNS)
 
 
 def test_both_the_field_and_contact_bound_the_columns() -> None:
     mask = np.ones((2 * ROWS, WIDTH), bool)
     mask[:, : 4 * 6] = False
-    found = in_sight(layer(), mask, field(slice(100, COLUMNS)))
+    found = in_sight(layer(), mask, lit(slice(100, COLUMNS)))
     assert (found.first, found.stop) == (6, 100 - FADING)
 
 

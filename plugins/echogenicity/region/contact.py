@@ -26,20 +26,27 @@ FEWEST = COLUMNS // 4
 """A layer is not cut to fewer columns than this; then all are kept, and the picture is what it is."""
 
 
-def in_sight(layer: Layer, mask: Mask, field: npt.NDArray[np.float32]) -> Layer:
+Grey = npt.NDArray[np.float32]
+
+
+def squeezed(field: Grey) -> Grey:
+    """The field of view at the size of the working image."""
+    return np.asarray(cv2.resize(field, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def in_sight(layer: Layer, mask: Mask, working: Grey) -> Layer:
     """The layer in the columns where both its lines lie inside the field and the muscle between them is lit.
 
-    ``mask`` is the field's mask in its box, ``field`` the field of view at the picture's own size.
+    ``mask`` is the field's mask in its box, ``working`` the field of view as ``squeezed`` makes it.
     """
     first, stop = columns_seen(mask, layer.superficial, layer.deep)
-    lit_first, lit_stop = columns_lit(layer, field)
+    lit_first, lit_stop = columns_lit(layer, working)
     first, stop = max(first, lit_first, layer.first), min(stop, lit_stop, layer.stop)
     return replace(layer, first=first, stop=stop) if stop - first >= 2 else layer
 
 
-def columns_lit(layer: Layer, field: npt.NDArray[np.float32]) -> tuple[int, int]:
+def columns_lit(layer: Layer, working: Grey) -> tuple[int, int]:
     """First and end of the columns between those at either end that are dark from fascia to fascia."""
-    working = cv2.resize(field, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA)
     rows = np.arange(ROWS)[:, np.newaxis] + 0.5
     inside = (rows > layer.inner_top) & (rows < layer.inner_bottom)
     mean = (working * inside).sum(axis=0) / np.maximum(inside.sum(axis=0), 1)

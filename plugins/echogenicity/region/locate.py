@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from plugins.echogenicity.region.confidence import confidence
-from plugins.echogenicity.region.contact import in_sight
+from plugins.echogenicity.region.contact import in_sight, squeezed
 from plugins.echogenicity.region.decoding import Reading, readings
 from plugins.echogenicity.region.field import SMALLEST_SIDE, field_mask, field_of_view
 from plugins.echogenicity.region.geometry import ROWS, Layer, line_points, outline_of
@@ -48,17 +48,18 @@ def locate(  # noqa: PLR0917 - the call every stage makes; each part is named by
     if min(mask.shape) < SMALLEST_SIDE:
         return _nothing("the field of view is too small")
     field = unmarked_field(grey, coloured, box)
+    working = squeezed(field)
     if view is View.TRANSVERSE:
         layers = suggestions(working_image(grey, box))[:SHOWN]
         return _shown(
-            [in_sight(layer, mask, field) for layer in layers],
+            [in_sight(layer, mask, working) for layer in layers],
             (0.0,) * len(layers),
             box,
             "no automatic outline of a transverse view has been validated",
             "layers",
         )
     found = readings(maps_of(views_of(grey, coloured, box)), _fascia_scale(spacing, box))
-    found = tuple(replace(reading, layer=in_sight(traced(reading.layer, field), mask, field)) for reading in found)
+    found = tuple(replace(reading, layer=in_sight(traced(reading.layer, field), mask, working)) for reading in found)
     shares = _shares(found)
     rows = found[0].layer.thickness * (box.row1 - box.row0) / ROWS
     against = _against(shares[0], view, structure, spacing, rows)

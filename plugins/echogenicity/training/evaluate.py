@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from plugins.echogenicity.region.contact import in_sight
+from plugins.echogenicity.region.contact import in_sight, squeezed
 from plugins.echogenicity.region.decoding import Reading, readings
 from plugins.echogenicity.region.field import field_mask, field_of_view
 from plugins.echogenicity.region.geometry import COLUMNS, ROWS, Rows, outline_of
@@ -39,7 +39,8 @@ def read(grey: npt.NDArray[np.uint8], onnx: Path) -> tuple[Box, tuple[Reading, .
     box = field_of_view(grey, unmarked, None)
     field, mask = unmarked_field(grey, unmarked, box), field_mask(grey, unmarked, box)
     found = readings(maps_of(views_of(grey, unmarked, box), onnx))
-    return box, tuple(replace(reading, layer=in_sight(traced(reading.layer, field), mask, field)) for reading in found)
+    working = squeezed(field)
+    return box, tuple(replace(one, layer=in_sight(traced(one.layer, field), mask, working)) for one in found)
 
 
 def in_picture(rows: Rows, box: Box, width: int) -> Rows:
