@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from plugins.contract import (
     Acquisition,
+    Box,
     Clip,
     FrameRef,
     Grey,
@@ -52,6 +53,8 @@ class Chosen:
     """Whether a person's point, and not the search's own confidence, decided between candidates."""
     untried: bool = False
     """Whether the search found this muscle although its accuracy was judged on others."""
+    seen: tuple[Box, Mask] | None = field(default=None, compare=False, repr=False)
+    """Field of view and its mask within that box, where the search has already found them in this frame."""
 
 
 def drawn_region(clip: Clip, acquisition: Acquisition) -> Region | None:
@@ -126,6 +129,7 @@ def found_choice(
             alternatives=located.alternatives,
             confidence=located.confidence,
             untried=bool(located.caution),
+            seen=located.seen,
         )
     pointed = _pointed_at(located, _points_on(clip, frame, acquisition))
     if pointed is not None:

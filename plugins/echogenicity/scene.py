@@ -87,8 +87,7 @@ class Scene:
 def scene_of(clip: Clip, chosen: Chosen, grey: Grey, coloured: Mask, acquisition: Acquisition) -> Scene:
     """The scene of one frame; cost is that of the field of view, a few milliseconds."""
     tissue = chosen.tissue
-    box = field_of_view(grey, coloured, tissue.box if tissue is not None else None)
-    seen = field_mask(grey, coloured, box)
+    box, seen = chosen.seen or _field(grey, coloured, tissue.box if tissue is not None else None)
     borders = borders_of(chosen.muscle) if chosen.muscle is not None else None
     return Scene(
         grey=grey,
@@ -103,6 +102,11 @@ def scene_of(clip: Clip, chosen: Chosen, grey: Grey, coloured: Mask, acquisition
         borders=borders,
         skin=_skin(grey, seen, box),
     )
+
+
+def _field(grey: Grey, coloured: Mask, tissue: Box | None) -> tuple[Box, Mask]:
+    box = field_of_view(grey, coloured, tissue)
+    return box, field_mask(grey, coloured, box)
 
 
 def _skin(grey: Grey, seen: Mask, box: Box) -> Rows | None:

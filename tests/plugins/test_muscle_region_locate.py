@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from plugins.echogenicity.region import NEEDS_A_REGION, Located, locate
+from plugins.echogenicity.region import NEEDS_A_REGION, Located, field_mask, field_of_view, locate
 from plugins.echogenicity.region.priors import SEVERAL, THICKNESS, UNDER_ANOTHER_MUSCLE
 from plugins.images import Box, Spacing
 from reference_store import anatomy
@@ -94,6 +94,14 @@ def test_the_lines_lie_on_the_simulated_fasciae(stills: list) -> None:
         upper = FIELD.row0 + (muscle.upper_mm - 0.45) / 0.1
         assert np.median(np.abs(deep[:, 1] - truth)) < 2
         assert np.median(np.abs(np.array(found.superficial)[:, 1] - upper)) < 2
+
+
+def test_an_answer_hands_on_the_field_that_was_searched(stills: list) -> None:
+    grey = stills[0][1]
+    box, mask = find(grey).seen
+    unmarked = np.zeros(grey.shape, bool)
+    assert box == field_of_view(grey, unmarked, FIELD)
+    assert (mask == field_mask(grey, unmarked, box)).all()
 
 
 def test_the_outline_lies_between_the_lines(stills: list) -> None:

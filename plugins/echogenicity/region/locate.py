@@ -75,6 +75,7 @@ def locate(  # noqa: PLR0917 - the call every stage makes; each part is named by
         confidence=shares[0],
         threshold=card().threshold,
         method=_method(),
+        seen=(box, mask),
         caution="" if structure in JUDGED else "accuracy was judged on muscles of the calf, thigh and shin only",
     )
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from plugins.images import Outline, Point
+from plugins.images import Box, Mask, Outline, Point
 
 NEEDS_A_REGION = "needs a region"
 
@@ -37,6 +37,9 @@ class Located:
     """One for each alternative: shares of what the best leaves; 0 where nothing is known (transverse views)."""
     caution: str = ""
     """What a reader of an answer must know, such as a muscle the finder was not judged on; empty for none."""
+
+    seen: tuple[Box, Mask] | None = field(default=None, compare=False, repr=False)
+    """The field of view that was searched, and its mask within that box: whoever measures needs them too."""
 
     def __post_init__(self) -> None:
         """An outline without confidence, or a refusal without a reason, cannot be made."""
