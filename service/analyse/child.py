@@ -117,15 +117,10 @@ def call(
         child = _given(limits, result, work)
         _taken.set()
         _beside.submit(_replenish)
-        is_whole = False
         try:
-            is_whole = _wait(child, limits.time_s, wanted)
+            return cast(T, _outcome(child, result, limits.time_s, wanted))
         finally:
-            _kill(child)
-            if not is_whole:
-                child.process.join(_LONGEST_END_S)
             _beside.submit(_see_off, child, folder)
-        return cast(T, _value(result, 0 if is_whole else child.process.exitcode))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -244,12 +239,25 @@ def _context() -> ForkServerContext:
     return context
 
 
+def _outcome(child: _Child, result: Path, time_s: float, wanted: Callable[[], bool]) -> object:
+    """What the child leaves, read once it can do nothing more and before its folder goes."""
+    is_whole = False
+    try:
+        is_whole = _wait(child, time_s, wanted)
+    finally:
+        _kill(child)
+        if not is_whole:
+            child.process.join(_LONGEST_END_S)
+    return _value(result, 0 if is_whole else child.process.exitcode)
+
+
 def _wait(child: _Child, time_s: float, wanted: Callable[[], bool]) -> bool:
     """Wait for the child: true when it says that its value is whole, false when it ended without saying so."""
-    deadline = time.monotonic() + time_s
+    pid = child.process.pid
+    deadline = time.monotonic() + time_s - _waited_for_a_core(pid)
     watched: list[Connection | int] = [child.work, child.process.sentinel]
     while True:
-        left = deadline - time.monotonic()
+        left = deadline + _waited_for_a_core(pid) - time.monotonic()
         if left <= 0:
             raise ChildFailed("time-limit", f"stopped after the limit of {time_s:g} s")
         heard = multiprocessing.connection.wait(watched, timeout=min(left, _POLL_S))
@@ -258,9 +266,17 @@ def _wait(child: _Child, time_s: float, wanted: Callable[[], bool]) -> bool:
                 return True
             watched.remove(child.work)
         elif heard:
-            return False
+            return child.work.poll() and _says_done(child)  # it spoke and ended between one look and the other
         if not wanted():
             raise ChildFailed("cancelled", "stopped: the work was taken over elsewhere")
+
+
+def _waited_for_a_core(pid: int | None) -> float:
+    """Seconds in which the child could have worked but had no processor: no fault of its own, so they do not count."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0  # ended, or a kernel that does not count
 
 
 def _says_done(child: _Child) -> bool:

@@ -134,6 +134,8 @@ class Analysis(_Section):
     """Address space of one plugin run; a bomb ends here and not in the machine's swap."""
     maximum_attempts: int = Field(default=5, ge=1, le=100)
     """A job claimed this often without outcome killed its worker each time; it is set aside as dead and shown."""
+    yield_to_reception: bool = True
+    """Analyses leave the processor to the rest of the service: a sender waits for its answer, a study can."""
     enabled: tuple[str, ...] = ()
     """Names of plugins to run; empty runs all that are installed."""
     disabled: tuple[str, ...] = ()

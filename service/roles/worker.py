@@ -7,6 +7,7 @@ claims its first study and says ``worker ready``. The rehearsal of a report foll
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -21,15 +22,20 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
+LAST = 19
+"""Niceness: a seventieth of what a process without one gets while both want the processor."""
 _ALSO = {"gsps": "service.report.presentation_states", "pdf": "service.report.encapsulated_pdf"}
 """What children load besides, by the kind of object that some destination asks for."""
 
 
 def run(app: App, stop: threading.Event) -> None:
     """Work until stopped; what is running then is given back to the queue."""
+    if app.settings.analysis.yield_to_reception:
+        yield_to_others()
     asked = {role for one in app.settings.destination for role in one.objects}
     # the fork server loads the libraries while this process does
-    warm_up(*(module for role, module in _ALSO.items() if role in asked))
+    also = (module for role, module in _ALSO.items() if role in asked)
+    warm_up(*also)
     guarded(lambda: app.ledger.take_back(lambda one: has_ended(one, app.machine), time.time()), "taking over")
     workers = _workers(app, stop)
     guarded(make_ready, "starting children")
@@ -44,6 +50,15 @@ def run(app: App, stop: threading.Event) -> None:
         beat.now_and_then()
     for thread in (*threads, rehearsal):
         thread.join()
+
+
+def yield_to_others() -> None:
+    """Leave the processor to all others of this service's container, unit or session, and so do all children.
+
+    Not for the children alone, whom their own fork server would then keep waiting, and not by ``SCHED_IDLE``: the
+    kernel takes a processor with an idle task for a free one and puts others there while another stands still.
+    """
+    os.setpriority(os.PRIO_PROCESS, 0, LAST)
 
 
 def _workers(app: App, stop: threading.Event) -> list[Worker]:

@@ -164,15 +164,26 @@ def bench_associations(bench: Bench) -> None:
                     connection.close()
 
 
+_BURN = """
+import os
+from service.roles.worker import yield_to_others
+os.setsid()
+yield_to_others()
+while True: pass
+"""
+
+
 def bench_load(bench: Bench) -> None:
-    """Goal 8: reception while as many niced processes as cores compute flat out."""
+    """Goal 8: reception while as many processes as cores compute flat out, scheduled as a worker's children are."""
     for _ in range(bench.runs):
         for kind in ("single", "jpeg"):
             for name in ("quiet", "loaded"):
                 burners = []
                 if name == "loaded":
                     burners = [
-                        subprocess.Popen([sys.executable, "-c", "import os\nos.nice(5)\nwhile True: pass"])
+                        subprocess.Popen(
+                            [sys.executable, "-c", _BURN], env={**os.environ, "PYTHONPATH": str(receivers.ROOT)}
+                        )
                         for _ in range(os.cpu_count() or 1)
                     ]
                 try:

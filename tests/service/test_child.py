@@ -119,7 +119,7 @@ def test_after_the_rehearsal_every_child_knows_reports_and_the_server_is_the_sam
     *_, server = call(knows_reports, limits=QUICK, scratch=tmp_path)
     for _ in range(2):
         child.rehearse()
-        assert len(child._ready) == child._READY
+        assert len(child._ready) >= child._READY
         for _ in range(child._READY + 1):
             assert call(knows_reports, limits=QUICK, scratch=tmp_path) == (True, True, server)
 
@@ -130,6 +130,27 @@ def test_a_hang_ends_at_the_limit(tmp_path):
         call(hang, limits=Limits(time_s=0.5), scratch=tmp_path)
     assert failure.value.kind == "time-limit"
     assert time.monotonic() - begin < 20
+
+
+def test_time_without_a_processor_does_not_count(tmp_path, monkeypatch):
+    waited = iter([3.0] + [4.5] * 100)
+    monkeypatch.setattr(child, "_waited_for_a_core", lambda _pid: next(waited))
+    begun = time.monotonic()
+    with pytest.raises(ChildFailed) as caught:
+        call(hang, limits=Limits(time_s=0.5), scratch=tmp_path)
+    assert caught.value.kind == "time-limit"
+    assert time.monotonic() - begun >= 2.0
+
+
+def test_how_long_a_process_waited_for_a_core_is_known_and_nobody_waited_for_none():
+    burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * (os.cpu_count() or 1))]
+    try:
+        _until(lambda: all(child._waited_for_a_core(one.pid) > 0.05 for one in burners))
+    finally:
+        for one in burners:
+            one.kill()
+            one.wait()
+    assert child._waited_for_a_core(None) == child._waited_for_a_core(2**30) == 0
 
 
 @pytest.mark.parametrize(
