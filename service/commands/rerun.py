@@ -21,10 +21,10 @@ def run(args: argparse.Namespace) -> int:
     ledger = ledger_of(settings_of(args))
     missing = 0
     for uid in args.study:
-        generation = ledger.rerun(uid, time.time())
-        if generation is None:
-            say(f"{uid}: no object of this study has been received, or its analysis is still waiting")
+        job = ledger.rerun(uid, time.time())
+        if job is None:
+            say(f"{uid}: no object of this study has been received")
             missing += 1
         else:
-            say(f"{uid}: queued as generation {generation}")
+            say(f"{uid}: queued as job {job}")
     return int(missing > 0)

@@ -9,6 +9,7 @@ from typing import Any
 
 from service.commands.shared import add_json, add_settings, ledger_of, say, settings_of
 from service.ledger import JobState, Status
+from service.proof.account import account
 from service.web.pages import status_json
 
 
@@ -69,17 +70,14 @@ def _say_proof(status: Status) -> None:
 
 
 def _study(ledger: Any, uid: str) -> int:  # noqa: ANN401
-    instances = ledger.instances(uid)
-    if not instances:
+    objects = account(ledger, uid).objects
+    if not objects:
         say(f"no object of study {uid} has been received; look at the scanner's queue and at 'nmus status'")
         return 1
-    for one in instances:
+    for told in objects:
+        one = told.instance
         say(f"{one.sop_instance_uid}  from {one.source}, {one.size} bytes")
-        verdicts = ledger.verdicts(one.sop_instance_uid)
-        for verdict in verdicts:
-            say(f"    {verdict.code} {verdict.plugin}: {verdict.text} {verdict.remedy}".rstrip())
-        if not verdicts:
-            say("    waits for its study to settle")
+        say(f"    {told.outcome}: {told.why}. {told.remedy}".rstrip())
     for event in reversed(ledger.events(uid)):
         moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(event.at))
         say(f"{moment} UTC  {event.kind}  {event.sop_instance_uid} {event.destination} {event.detail}".rstrip())

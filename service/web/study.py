@@ -51,6 +51,7 @@ class StudyPages:
             uid=uid,
             account=whole,
             done=done,
+            withdrawn=next((one.withdrawn for one in whole.results if one.result.role == "sr"), ""),
             read=reading(ledger.findings(done.id) if done else "", self._captures(uid) if self._picture else ()),
             called=[one or "any other title" for one in ledger.called(uid)],
             events=ledger.events(uid),

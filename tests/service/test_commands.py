@@ -171,9 +171,10 @@ def test_status_rerun_and_redrive(site, capsys):
     assert main(["status", "--json", *options]) == 0
     assert _lines(capsys)[0]["instances"] == 1
     assert main(["status", "--study", "1.2.3", *options]) == 0
-    assert "waits for its study to settle" in capsys.readouterr().out
+    assert "waiting: its study is still settling" in capsys.readouterr().out
     assert main(["status", "--study", "9.9", *options]) == 1
     assert main(["rerun", "1.2.3", *options]) == 0
+    assert f"queued as job {ledger.jobs()[0].id}" in capsys.readouterr().out
     assert ledger.status().jobs["queued"] == 1
     assert main(["rerun", "9.9", *options]) == 1
     assert main(["redrive", *options]) == 0

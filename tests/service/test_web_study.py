@@ -217,7 +217,12 @@ def test_only_pictures_of_this_study_that_still_hold_are_given(house) -> None:
     assert get("/study/1.2.3/picture/9.1").status_code == 404
     stored = [one for one in house.ledger.previous_reports("1.2.3") if one.role == "sc"]
     house.ledger.withdraw(stored, capture("ko|1", "9.3", "ko"), NOW, code="113001", reason="wrong", by="somebody")
-    assert "9.1?size" not in get("/study/1.2.3").text
+    page = get("/study/1.2.3").text
+    assert "9.1?size" not in page and "Withdrawn." not in page, "the report holds without that picture"
+    stored = [one for one in house.ledger.previous_reports("1.2.3") if one.role == "sr"]
+    note = capture("ko|2", "9.4", "ko")
+    house.ledger.withdraw(stored, note, NOW, code="113001", reason="wrong patient", by="somebody")
+    assert "Withdrawn.</b> wrong patient. The values below do not hold" in get("/study/1.2.3").text
 
 
 def test_a_later_failure_stands_above_what_an_earlier_analysis_found(house) -> None:
