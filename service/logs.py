@@ -108,6 +108,8 @@ def set_up(level: str = "info", file: Path | None = None) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         handler = logging.FileHandler(file, encoding="utf-8")
     handler.setFormatter(JsonLines())
+    # on a full disk lines are lost; Python would else write the foreign texts that we leave out to standard error
+    logging.raiseExceptions = False
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)

@@ -8,7 +8,6 @@ a row in the ledger, found or not, so that silence can be told from health.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Sequence
 
 from service import logs
@@ -36,12 +35,12 @@ class Reconciler:
         ledger: Ledger,
         settings: Settings,
         feeds: Sequence[OrthancFeed] = (),
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._ledger = ledger
         self._settings = settings
         self._feeds = feeds
-        self._clock = clock
+        self._clock = clock or ledger.clock
 
     def due(self) -> int:
         """Compare with everyone whose last comparison is older than the settings say; how many were compared."""

@@ -32,7 +32,7 @@ from service.analyse.read import Unread as UnreadFile
 from service.analyse.record import conclusion_record, records
 from service.analyse.registry import Registry
 from service.analyse.rejections import KEY_OBJECT_SELECTION, rejection
-from service.analyse.run import Room, analyse, summarise
+from service.analyse.run import Room, analyse, conclude_outside, ours, summarise
 from service.config import Settings
 from service.errors import Misconfigured
 from service.ledger import Instance, Job, Ledger, Outcome, Verdict, Withdrawal
@@ -70,7 +70,7 @@ class StudyWork:
     def __call__(self, job: Job, wanted: Callable[[], bool]) -> Outcome:
         """Do all the work of one job. Running it twice gives the same objects."""
         data = self.settings.service.data_folder
-        Guard(self.settings, self.ledger, Keys(self.secret)).check(job.study_instance_uid, time.time())
+        Guard(self.settings, self.ledger, Keys(self.secret)).check(job.study_instance_uid, self.ledger.clock())
         scratch = scratch_of(self.settings)
         scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
         room = Room(scratch, _limits(self.settings), wanted)
@@ -90,7 +90,9 @@ class StudyWork:
         watch.lap("plugins run", len(results))
         crash.point("mid_plugin")
         with tempfile.TemporaryDirectory(prefix="report-", dir=scratch) as folder:
-            work = ReportWork(job.study_instance_uid, exam, results, registry, references, *looking.found())
+            earlier, looked = looking.found()
+            said = (*conclude_outside(results, earlier, registry, references, room), *looked)
+            work = ReportWork(job.study_instance_uid, exam, results, registry, references, earlier, said)
             content, stored = self._reports(work, self._making(job, Path(folder), way), way, wanted)
         watch.lap("reports made", len(stored))
         self._feed(job, paths, exam, results, wanted, stored=stored)
@@ -109,7 +111,7 @@ class StudyWork:
             if note is not None:
                 self.ledger.withdraw_images(
                     note.uids,
-                    time.time(),
+                    self.ledger.clock(),
                     code=note.code,
                     reason=note.reason,
                     note_uid=note.note_uid,
@@ -129,7 +131,9 @@ class StudyWork:
         code = next(iter(rejected.values())).code
         reason = next((name for name, title in REASONS.items() if title.value == code), "quality")
         text = "an image that it was made of has been rejected"
-        to = withdraw(self.settings, self.ledger, stale, time.time(), reason=reason, by="rejection note", text=text)
+        to = withdraw(
+            self.settings, self.ledger, stale, self.ledger.clock(), reason=reason, by="rejection note", text=text
+        )
         event(_LOG, logging.WARNING, "results withdrawn", count=len(stale), destination=", ".join(to))
 
     def _reports(
@@ -188,7 +192,7 @@ class StudyWork:
             kind, kept = feed(folder, rules, facts, results, ae_title=sender, day=day, overlays=shown)
             event(_LOG, logging.INFO, "references fed", role=kind, count=kept)
         except (OSError, ValueError, ChildFailed) as error:
-            if isinstance(error, ChildFailed) and error.kind == "cancelled":
+            if isinstance(error, ChildFailed) and error.kind in {"cancelled", "disk-full"}:
                 raise
             event(_LOG, logging.ERROR, "references not fed", reason=type(error).__name__)
 
@@ -276,14 +280,14 @@ class ReportWork:
     registry: Registry
     references: References
     earlier: tuple[Earlier, ...] = ()
-    looked: tuple[Conclusion, ...] = ()
-    """What is to be said of the search for earlier exams."""
+    said: tuple[Conclusion, ...] = ()
+    """What summaries of others concluded, and what is to be said of the search for earlier exams."""
 
 
 def conclude_and_report(work: ReportWork, making: Making, *kinds: str) -> tuple[Content, tuple[ReportObject, ...]]:
     """Exam-level conclusions, then every object of the study, or those of some kinds. Runs inside a child process."""
-    concluded = summarise(work.results, work.earlier, work.registry.summaries, work.references)
-    conclusions = (*concluded, *work.looked)
+    concluded = summarise(work.results, work.earlier, ours(work.registry), work.references)
+    conclusions = (*concluded, *work.said)
     told = [*records(work.results), *(conclusion_record(one) for one in conclusions)]
     files = {uid: Path(path) for uid, path in work.exam.files}
     files |= {one.sop_instance_uid: Path(one.path) for one in work.exam.unread if one.is_image and one.sop_instance_uid}

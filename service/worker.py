@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
 import time
@@ -19,7 +20,8 @@ _LOG = logging.getLogger(__name__)
 _RETRY_S = (5.0, 60.0, 600.0)
 """Waits after an attempt that failed in an unforeseen way: the first may be chance, the third is not."""
 _AWAY_S = (60.0, 900.0)
-"""First and longest wait for an archive that must be asked whose study it is."""
+"""First and longest wait for an archive that must be asked whose study it is, or for room on the disk."""
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 Clock = Callable[[], float]
 Analyse = Callable[[Job, Callable[[], bool]], Outcome]
@@ -84,11 +86,16 @@ class Worker:
         except (Unanalysable, ChildFailed) as error:
             if isinstance(error, ChildFailed) and error.kind == "cancelled":
                 self._give_back()
+            elif isinstance(error, ChildFailed) and error.kind == "disk-full":
+                self._wait_for_room(job, str(error))
             else:
                 self._fail(job, str(error), None)
         except LeaseLost:
             event(_LOG, logging.WARNING, "analysis taken over by another worker")
         except Exception as error:  # noqa: BLE001
+            if isinstance(error, OSError) and error.errno in _NO_ROOM:
+                self._wait_for_room(job, f"results cannot be written: {error.strerror}; free disk space")
+                return
             # The one broad handler of the loop: an unforeseen failure of one job must not hold up all others.
             _LOG.exception("analysis failed")
             self._fail(job, _unforeseen(error), self._retry_at(job))
@@ -109,6 +116,10 @@ class Worker:
             self.ledger.fail(job, reason, self.clock(), retry_at)
         except (LeaseLost, LedgerUnavailable) as error:
             event(_LOG, logging.WARNING, "failure not recorded", reason=str(error))
+
+    def _wait_for_room(self, job: Job, reason: str) -> None:
+        """As for an archive that is away: a full disk is no fault of the study, and nobody should have to rerun it."""
+        self._fail(job, reason, self.clock() + min(_AWAY_S[0] * job.attempt, _AWAY_S[1]))
 
     def _retry_at(self, job: Job) -> float | None:
         if job.attempt > len(_RETRY_S):

@@ -14,7 +14,7 @@ says when the file is whole; it is killed then, with its group, and nobody waits
 from __future__ import annotations
 
 import atexit
-import io
+import contextlib
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.forkserver
@@ -35,10 +35,9 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import TypeVar, cast
 
-from service.analyse import child_side
+from service.analyse import child_side, strays
 from service.analyse.child_side import Limits
-from service.analyse.unpickle import ValueUnpickler
-from service.errors import NmusError, Unanalysable
+from service.analyse.child_value import ChildFailed, value_of
 
 __all__ = ["ChildFailed", "Limits", "call", "dismiss", "make_ready", "rehearse", "warm_up"]
 
@@ -47,20 +46,14 @@ T = TypeVar("T")
 PRELOAD = ["service.analyse.preload", "service.steps"]
 """Imported once by the fork server, by name: the second brings what only reports need."""
 _LONGEST_END_S = 5.0
+_MOST_WAITING = 9
+"""Times its limit that a child may wait for a processor: its own threads may be what keeps it from one."""
 _POLL_S = 0.5
 """How often a waiting parent asks whether the work is still wanted; the end of the child wakes it at once."""
 _READY, _FEWEST = 5, 1
 """Children that stand ready: a study of one image takes four. Others are forked in a pause of the
 work (:data:`_PAUSE_S`), so that they take no time from it, or at once when fewer than these are left."""
 _PAUSE_S = 0.15
-
-
-class ChildFailed(NmusError):
-    """The child gave no value. ``kind`` is ``time-limit``, ``memory-limit``, ``crashed`` or ``cancelled``."""
-
-    def __init__(self, kind: str, text: str) -> None:
-        super().__init__(text)
-        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +76,9 @@ _ready: list[_Child] = []
 _taken, _replenishing = threading.Event(), threading.Lock()
 _beside = ThreadPoolExecutor(2, thread_name_prefix="children")
 """Starts children and sees off those that have ended, beside the work."""
+_STARTS = 3
+_LEAST_FREE = 16 << 20
+"""Bytes; with less a report of pictures cannot be written."""
 
 
 def call(
@@ -110,7 +106,10 @@ def call(
     Unanalysable
         Raised by the function itself.
     """
-    work = pickle.dumps((function, arguments), protocol=5)
+    try:
+        work = pickle.dumps((function, arguments), protocol=5)
+    except Exception as error:
+        raise ChildFailed("crashed", f"cannot be handed to a process of its own ({type(error).__name__})") from error
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=scratch))
     result = folder / "result"
     try:
@@ -118,11 +117,17 @@ def call(
         _taken.set()
         _beside.submit(_replenish)
         try:
-            return cast(T, _outcome(child, result, limits.time_s, wanted))
+            return cast(T, _outcome(child, result, limits, wanted))
         finally:
             _beside.submit(_see_off, child, folder)
+    except ChildFailed as failure:
+        _remove(folder)
+        # its folder is gone by now: what is full still was not filled by this child
+        if failure.kind == "crashed" and shutil.disk_usage(scratch).free < _LEAST_FREE:
+            raise ChildFailed("disk-full", "no room for a child process to work in; free disk space") from failure
+        raise
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
 
 
 def warm_up(*also: str) -> None:
@@ -177,8 +182,9 @@ def rehearse() -> None:
     That takes the server a second, in which it forks nobody; those that wait meanwhile work as well, if slower.
     """
     asking = _context().Process(target=child_side.ask_for_rehearsal, daemon=True)
-    asking.start()
+    strays.start(asking)
     asking.join()
+    strays.end(asking)
     fresh = [_started() for _ in range(_READY)]
     with _TAKING:
         before, _ready[:] = _ready[:], fresh
@@ -186,6 +192,7 @@ def rehearse() -> None:
         _kill(child)
         child.process.join(_LONGEST_END_S)
         child.work.close()
+        strays.end(child.process)
 
 
 def dismiss() -> None:
@@ -208,6 +215,8 @@ def _given(limits: Limits, result: Path, work: bytes) -> _Child:
             waiting = _ready.pop(0) if _ready else None
         child = waiting or _started()
         try:
+            if waiting is not None and multiprocessing.connection.wait([child.process.sentinel], timeout=0):
+                raise BrokenPipeError  # it died, or the fork server that would tell of it
             child.give(limits, result, work)
         except OSError:
             _kill(child)
@@ -220,11 +229,20 @@ def _given(limits: Limits, result: Path, work: bytes) -> _Child:
 
 def _started() -> _Child:
     context = _context()
-    theirs, ours = context.Pipe()
-    process = context.Process(target=child_side.main, args=(theirs,), daemon=False)
-    process.start()
-    theirs.close()
-    return _Child(process, ours, os.getpid())
+    for left in range(_STARTS, 0, -1):
+        theirs, ours = context.Pipe()
+        process = context.Process(target=child_side.main, args=(theirs,), daemon=False)
+        try:
+            strays.start(process)
+        except (EOFError, OSError):  # the fork server has just been killed; the next start makes another
+            ours.close()
+            if left == 1:
+                raise
+            continue
+        finally:
+            theirs.close()
+        return _Child(process, ours, os.getpid())
+    raise AssertionError("not reached")
 
 
 def _context() -> ForkServerContext:
@@ -239,25 +257,26 @@ def _context() -> ForkServerContext:
     return context
 
 
-def _outcome(child: _Child, result: Path, time_s: float, wanted: Callable[[], bool]) -> object:
+def _outcome(child: _Child, result: Path, limits: Limits, wanted: Callable[[], bool]) -> object:
     """What the child leaves, read once it can do nothing more and before its folder goes."""
     is_whole = False
     try:
-        is_whole = _wait(child, time_s, wanted)
+        is_whole = _wait(child, limits.time_s, wanted)
     finally:
         _kill(child)
         if not is_whole:
             child.process.join(_LONGEST_END_S)
-    return _value(result, 0 if is_whole else child.process.exitcode)
+    return value_of(result, 0 if is_whole else child.process.exitcode, limits.output_mb << 20)
 
 
 def _wait(child: _Child, time_s: float, wanted: Callable[[], bool]) -> bool:
     """Wait for the child: true when it says that its value is whole, false when it ended without saying so."""
     pid = child.process.pid
-    deadline = time.monotonic() + time_s - _waited_for_a_core(pid)
+    deadline, before = time.monotonic() + time_s, _waited_for_a_core(pid)
     watched: list[Connection | int] = [child.work, child.process.sentinel]
     while True:
-        left = deadline + _waited_for_a_core(pid) - time.monotonic()
+        waited = min(_waited_for_a_core(pid) - before, _MOST_WAITING * time_s)
+        left = deadline + waited - time.monotonic()
         if left <= 0:
             raise ChildFailed("time-limit", f"stopped after the limit of {time_s:g} s")
         heard = multiprocessing.connection.wait(watched, timeout=min(left, _POLL_S))
@@ -297,30 +316,20 @@ def _kill(child: _Child) -> None:
                 continue
 
 
+def _remove(folder: Path) -> None:
+    """Take a folder away, also where the child locked what it made in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        for inside, folders, _ in os.walk(folder):
+            for one in folders:
+                with contextlib.suppress(OSError):
+                    Path(inside, one).chmod(0o700)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _see_off(child: _Child, folder: Path) -> None:
     """Wait until the child is gone, and take away what it may have written to its last breath."""
     child.process.join(_LONGEST_END_S)
     child.work.close()
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _value(result: Path, exit_code: int | None) -> object:
-    if exit_code != 0 or not result.exists():
-        raise _failure(exit_code)
-    try:
-        kind, value = ValueUnpickler(io.BytesIO(result.read_bytes())).load()
-    except (pickle.UnpicklingError, AttributeError, ImportError, TypeError) as error:
-        raise ChildFailed("crashed", f"what it returned was refused: {error}") from error
-    if kind == "value":
-        return value
-    if kind == "unanalysable":
-        raise Unanalysable(*value)
-    raise ChildFailed(kind, str(value))
-
-
-def _failure(exit_code: int | None) -> ChildFailed:
-    if exit_code == -signal.SIGXFSZ:
-        return ChildFailed("crashed", "stopped: it wrote more than the limit on output")
-    if exit_code is not None and exit_code < 0:
-        return ChildFailed("crashed", f"killed by signal {signal.Signals(-exit_code).name}")
-    return ChildFailed("crashed", f"ended with code {exit_code} and without a result")
+    strays.end(child.process)
+    _remove(folder)

@@ -9,10 +9,12 @@ takes it thirty milliseconds.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import os
 import signal
 import traceback
+import warnings
 
 # One analysis, one core: the machine is shared with the listener, and results must not depend on thread counts.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -33,6 +35,11 @@ import plugins.builtin  # noqa: E402, F401
 import service.analyse.exam  # noqa: E402, F401
 from reference_store import anatomy  # noqa: E402
 from service.analyse.child_side import REHEARSE  # noqa: E402
+
+# What a plugin starts and leaves behind becomes a child of the fork server, where it is found and ended.
+_PR_SET_CHILD_SUBREAPER = 36
+ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+warnings.filterwarnings("ignore", message="forkserver: waitpid returned unexpected pid")
 
 cv2.setNumThreads(1)
 anatomy.recognise("biceps brachii left transverse")

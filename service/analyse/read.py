@@ -18,10 +18,11 @@ from service.analyse.naming import Naming, naming
 from service.analyse.read_drawn import DRAWN, Drawing, drawings
 from service.analyse.read_facts import device, frame_times, question, subject, text
 from service.analyse.read_frames import DicomFrames
-from service.analyse.read_layout import DAMAGED, DEFAULT_LIMITS, VIDEO, Limits, layout_of, read_header
+from service.analyse.read_layout import DEFAULT_LIMITS, VIDEO, Limits, layout_of, read_header
 from service.analyse.read_regions import tissue_regions
 from service.analyse.read_video import dicom_video
 from service.errors import Unanalysable
+from service.inflating import DAMAGED
 
 PRODUCT = "nmus"
 """Manufacturer of our own results: what we drew ourselves is no reader's drawing."""

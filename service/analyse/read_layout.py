@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +11,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 from pydicom import dcmread
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.filereader import read_file_meta_info
-from pydicom.filewriter import write_file_meta_info
+from pydicom.dataset import Dataset
 from pydicom.pixels import apply_color_lut
 from pydicom.uid import (
     UID,
@@ -33,12 +29,8 @@ from pydicom.uid import (
 
 from plugins.contract import ReasonCode
 from service.errors import Unanalysable
+from service.inflating import DAMAGED, InflatesTooFar, opened
 
-DAMAGED = (
-    ArithmeticError, AttributeError, EOFError, LookupError, NotImplementedError, RecursionError, TypeError, ValueError,
-    struct.error, BytesLengthException, InvalidDicomError,
-)  # fmt: skip
-"""pydicom converts values when they are touched, and a damaged one may fail in any of these ways."""
 NATIVE = frozenset({ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian})
 JPEG = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit})
 LOSSLESS = frozenset(
@@ -128,32 +120,9 @@ def open_file(path: Path | str, limits: Limits = DEFAULT_LIMITS) -> BinaryIO:
         When the file is not DICOM, or inflates beyond the limit.
     """
     try:
-        meta = read_file_meta_info(path)
-    except (OSError, *DAMAGED):
-        meta = FileMetaDataset()
-    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
-        return Path(path).open("rb")
-    start = 128 + 4 + 12 + int(meta.get("FileMetaInformationGroupLength") or 0)
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    plain = io.BytesIO()
-    plain.write(b"\0" * 128 + b"DICM")
-    write_file_meta_info(plain, meta, enforce_standard=False)
-    with Path(path).open("rb") as file:
-        file.seek(start)
-        _inflate(file, plain, limits)
-    plain.seek(0)
-    return plain
-
-
-def _inflate(file: BinaryIO, plain: io.BytesIO, limits: Limits) -> None:
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    data = file.read(1 << 20)
-    try:
-        while data and not inflater.eof:
-            plain.write(inflater.decompress(data, 1 << 20))
-            if plain.tell() > limits.inflated_bytes:
-                raise _unreadable(f"the deflated data set inflates beyond {limits.inflated_bytes} bytes")
-            data = inflater.unconsumed_tail or file.read(1 << 20)
+        return opened(path, limits.inflated_bytes)
+    except InflatesTooFar as error:
+        raise _unreadable(str(error)) from error
     except zlib.error as error:
         raise _unreadable("the deflated data set is damaged") from error
 

@@ -5,14 +5,25 @@ A bad plugin is a listed fact with a reason; the service starts without it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+import pickle
+import signal
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
 from plugins.builtin import BUILTIN, SUMMARIES
-from plugins.contract import Plugin, Summary
+from plugins.contract import Plugin, Summary, parameters
+from service.analyse.child import ChildFailed, Limits, call
 
 GROUP = "nmus.plugins"
+_LONGEST_NAME = 64
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE)
+_TRIAL = Limits(time_s=120, memory_mb=8192, output_mb=16)
+"""Of loading a plugin of others for the first time: a large library takes seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +84,62 @@ def registry(
 
 
 def _load(entry: EntryPoint) -> Plugin | Summary | RefusedPlugin:
+    """Load it in a process of its own first: what hangs, ends or crashes there does not do so here."""
+    refused = f"could not be loaded from {entry.value}"
     try:
-        loaded = entry.load()
-        if isinstance(loaded, type):
-            loaded = loaded()
-    except Exception as error:  # noqa: BLE001 - foreign code may fail in any way; the service starts all the same
-        return RefusedPlugin(entry.name, f"could not be loaded from {entry.value}: {type(error).__name__}")
+        with tempfile.TemporaryDirectory(prefix="nmus-plugin-") as scratch:
+            wrong = call(_tried, entry.name, entry.value, limits=_TRIAL, scratch=Path(scratch))
+        if wrong:
+            return RefusedPlugin(entry.name, wrong)
+        with _signals_kept():
+            return _made(entry)
+    except ChildFailed as failure:
+        return RefusedPlugin(entry.name, f"{refused}: {failure}")
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code may fail in any way; the service starts all the same
+        return RefusedPlugin(entry.name, f"{refused}: {type(error).__name__}")
+
+
+def _tried(name: str, value: str) -> str:
+    """Why a plugin is none; empty where it is one. Runs inside a child."""
+    loaded = _made(EntryPoint(name, value, GROUP))
     if not isinstance(loaded, Plugin | Summary):
-        return RefusedPlugin(
-            entry.name,
-            f"{entry.value} is neither a plugin (name, version, declines, analyse) "
-            "nor a summary (name, version, summarise)",
+        return (
+            f"{value} is neither a plugin (name, version, declines, analyse) nor a summary (name, version, summarise)"
         )
-    return loaded
+    named = [loaded.name, loaded.version]
+    if not all(isinstance(one, str) and 0 < len(one) <= _LONGEST_NAME for one in named):
+        return f"{value}: name and version must be texts of 1 to {_LONGEST_NAME} characters"
+    return _unfit(loaded)
+
+
+def _unfit(one: Plugin | Summary) -> str:
+    """Why it cannot be handed to a process of its own, or told in the report; empty where it can."""
+    try:
+        pickle.loads(pickle.dumps(one, protocol=5))  # noqa: S301 - our own bytes
+        str(parameters(one))
+    except Exception as error:  # noqa: BLE001 - foreign code may fail in any way
+        return f"{one.name}: cannot be handed to a process of its own ({type(error).__name__}); its fields must pickle"
+    return ""
+
+
+def _made(entry: EntryPoint) -> Plugin | Summary:
+    loaded: Plugin | Summary = entry.load()
+    return loaded() if isinstance(loaded, type) else loaded
+
+
+@contextlib.contextmanager
+def _signals_kept() -> Iterator[None]:
+    """What a module does to signals when it is imported ends with its import; only the main thread may ask."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None:
+                signal.signal(number, handler)
 
 
 def _configured(
@@ -93,15 +147,17 @@ def _configured(
     kept: Mapping[str, object],
     enabled: Iterable[str] | None,
     disabled: set[str],
-    parameters: Mapping[str, object],
+    given: Mapping[str, object],
 ) -> Plugin | Summary | RefusedPlugin:
     if one.name in kept:
         return RefusedPlugin(one.name, "another plugin of this name is already loaded; rename or disable one")
     if one.name in disabled or (enabled is not None and one.name not in set(enabled)):
         return RefusedPlugin(one.name, "disabled by the settings")
-    if not parameters:
+    if not given:
         return one
     try:
-        return replace(one, **parameters)  # type: ignore[type-var]
+        made: Plugin | Summary = replace(one, **given)  # type: ignore[type-var]
     except (TypeError, ValueError) as error:
         return RefusedPlugin(one.name, f"its settings do not fit: {error}")
+    wrong = _unfit(made)
+    return RefusedPlugin(one.name, wrong) if wrong else made

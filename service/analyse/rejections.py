@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 
 from service.config import UID_PATTERN
+from service.inflating import document as read_document
 
 KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
 TITLES = {
@@ -35,7 +36,7 @@ def rejection(path: Path) -> Rejection | None:
     try:
         if path.stat().st_size > _LARGEST_BYTES:
             return None
-        document = dcmread(path)
+        document = read_document(path, _LARGEST_BYTES)
         title = document.ConceptNameCodeSequence[0]
         code = str(title.CodeValue)
         if str(title.CodingSchemeDesignator) != "DCM" or code not in TITLES:

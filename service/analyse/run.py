@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from plugins.builtin import BUILTIN
+from plugins.builtin import BUILTIN, SUMMARIES
 from plugins.contract import (
     Acquisition,
     Conclusion,
@@ -21,12 +21,18 @@ from plugins.contract import (
     Summary,
 )
 from service.analyse.child import ChildFailed, Limits, call
+from service.analyse.conform import mistyped
 from service.analyse.registry import Registry
-from service.analyse.validate import checked
+from service.analyse.validate import checked, checked_conclusions
 from service.errors import Unanalysable
 
 _TRUSTED = frozenset(type(plugin) for plugin in BUILTIN)
 """Built-in plugins may decline in this process: they decide from attributes alone, and are tested for it."""
+
+_TRUSTED_SUMMARIES = frozenset(type(summary) for summary in SUMMARIES)
+"""They conclude in the report's own child."""
+
+_NOT_ITS_FAULT = frozenset({"cancelled", "disk-full"})
 
 _REASONS = {
     "time-limit": (ReasonCode.TIME_LIMIT, "raise analysis.time_limit_seconds, or send a shorter clip"),
@@ -58,7 +64,7 @@ def analyse(
     Raises
     ------
     ChildFailed
-        Only with ``kind`` ``cancelled``; every other failure of a plugin becomes a NotAssessable of its own.
+        Only with ``kind`` ``cancelled`` or ``disk-full``; every other failure of a plugin becomes a NotAssessable.
     """
     results: list[Result] = []
     for acquisition in acquisitions:
@@ -76,6 +82,50 @@ def analyse(
     return tuple(results)
 
 
+def conclude_outside(
+    results: Sequence[Result], earlier: Sequence[Earlier], registry: Registry, references: References, room: Room
+) -> tuple[Conclusion, ...]:
+    """The conclusions of summaries of others, each run in a child of its own: one that hangs costs no report.
+
+    Raises
+    ------
+    ChildFailed
+        Only with ``kind`` ``cancelled`` or ``disk-full``.
+    """
+    conclusions: list[Conclusion] = []
+    for summary in outside(registry):
+        given = (summary, results, earlier, references)
+        try:
+            said = call(_summarised, *given, limits=room.limits, scratch=room.scratch, wanted=room.wanted)
+            conclusions += checked_conclusions(said)
+        except (Unanalysable, ChildFailed, TypeError) as error:
+            if isinstance(error, ChildFailed) and error.kind in _NOT_ITS_FAULT:
+                raise
+            conclusions.append(_silent(summary, str(error)))
+    return tuple(conclusions)
+
+
+def outside(registry: Registry) -> tuple[Summary, ...]:
+    """Summaries of others."""
+    return tuple(one for one in registry.summaries if type(one) not in _TRUSTED_SUMMARIES)
+
+
+def ours(registry: Registry) -> tuple[Summary, ...]:
+    """Built-in summaries."""
+    return tuple(one for one in registry.summaries if type(one) in _TRUSTED_SUMMARIES)
+
+
+def _summarised(
+    summary: Summary, results: Sequence[Result], earlier: Sequence[Earlier], references: References
+) -> Sequence[Conclusion]:
+    return summary.summarise(results, earlier, references)
+
+
+def _silent(summary: Summary, why: str) -> Conclusion:
+    text = f"This summary failed ({why}); the findings it would have used are all reported."
+    return Conclusion(summary.name, f"{summary.name}: not available", text, evaluable=False)
+
+
 def summarise(
     results: Sequence[Result], earlier: Sequence[Earlier], summaries: Sequence[Summary], references: References
 ) -> tuple[Conclusion, ...]:
@@ -85,8 +135,7 @@ def summarise(
         try:
             conclusions += summary.summarise(results, earlier, references)
         except Exception as error:  # noqa: BLE001 - foreign code; the exam's own findings must not be lost with it
-            text = f"This summary failed ({type(error).__name__}); the findings it would have used are all reported."
-            conclusions.append(Conclusion(summary.name, f"{summary.name}: not available", text, evaluable=False))
+            conclusions.append(_silent(summary, type(error).__name__))
     return tuple(conclusions)
 
 
@@ -102,13 +151,24 @@ def _run(
             _in_child, plugin, acquisition, references, limits=room.limits, scratch=room.scratch, wanted=room.wanted
         )
     except Unanalysable as error:
-        return (NotAssessable(ReasonCode(error.code), str(error), error.remedy),)
+        return (NotAssessable(_code_of(error), str(error), error.remedy),)
     except ChildFailed as failure:
-        if failure.kind == "cancelled":
+        if failure.kind in _NOT_ITS_FAULT:
             raise
         code, remedy = _REASONS.get(failure.kind, (ReasonCode.PLUGIN_FAILED, "report this to the plugin's author"))
         return (NotAssessable(code, f"{plugin.name} {plugin.version}: {failure}", remedy),)
-    return answer if isinstance(answer, Declined) else checked(answer, acquisition)
+    foreign = type(plugin) not in _TRUSTED
+    if isinstance(answer, Declined) and not (foreign and mistyped(answer, Declined)):
+        return answer
+    return checked(answer, acquisition, foreign=foreign)
+
+
+def _code_of(error: Unanalysable) -> ReasonCode:
+    """A plugin of others may raise it with a code of its own."""
+    try:
+        return ReasonCode(error.code)
+    except ValueError:
+        return ReasonCode.PLUGIN_FAILED
 
 
 def _in_child(plugin: Plugin, acquisition: Acquisition, references: References) -> Declined | Sequence[Outcome]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from plugins.contract import (
     Acquisition,
     Clip,
+    Conclusion,
     Finding,
     FrameRef,
     Line,
@@ -17,14 +18,21 @@ from plugins.contract import (
     Page,
     ReasonCode,
 )
+from service.analyse.conform import mistyped
 
 
-def checked(outcomes: object, acquisition: Acquisition) -> tuple[Outcome, ...]:
+def checked(outcomes: object, acquisition: Acquisition, *, foreign: bool = False) -> tuple[Outcome, ...]:
     """The outcomes as they are if all hold what the contract promises, else one NotAssessable that says what is wrong.
 
     All or nothing: when one outcome of a run is wrong, the others are not to be trusted either.
+
+    Parameters
+    ----------
+    foreign:
+        From a plugin of others: every field is held to its declared type as well.
     """
-    wrong = _first_wrong(outcomes, acquisition)
+    wrong = _first_mistyped(outcomes) if foreign else None
+    wrong = wrong or _first_wrong(outcomes, acquisition)
     if wrong is None and isinstance(outcomes, Sequence):
         return tuple(outcomes)
     return (
@@ -34,6 +42,34 @@ def checked(outcomes: object, acquisition: Acquisition) -> tuple[Outcome, ...]:
             "report this to the plugin's author; nothing of its answer was used",
         ),
     )
+
+
+def checked_conclusions(said: object) -> tuple[Conclusion, ...]:
+    """What a summary of others gave back.
+
+    Raises
+    ------
+    TypeError
+        It is no sequence of conclusions whose fields hold what they are declared to.
+    """
+    if not isinstance(said, list | tuple):
+        raise TypeError(f"{type(said).__name__} where a sequence of conclusions belongs")
+    for one in said:
+        wrong = mistyped(one, Conclusion)
+        if wrong:
+            raise TypeError(f"Conclusion{wrong}")
+    return tuple(said)
+
+
+def _first_mistyped(outcomes: object) -> str | None:
+    if not isinstance(outcomes, list | tuple):
+        return None  # said below
+    for outcome in outcomes:
+        if isinstance(outcome, Finding | NotAssessable):
+            wrong = mistyped(outcome, type(outcome))
+            if wrong:
+                return f"{type(outcome).__name__}{wrong}"
+    return None
 
 
 def _first_wrong(outcomes: object, acquisition: Acquisition) -> str | None:

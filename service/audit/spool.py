@@ -31,11 +31,16 @@ class Spool:
         """
         name = f"{time.time_ns():020d}-{secrets.token_hex(6)}"
         partial, final = self.folder / f".{name}.part", self.folder / f"{name}.xml"
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(message)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(final)
+        try:
+            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(message)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(final)
+        except OSError:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise
         folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)

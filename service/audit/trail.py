@@ -65,21 +65,23 @@ class Trail:
         """It ends in order."""
         self._activity(process, m.STOP)
 
-    def received(self, moved: Moved) -> None:
-        """Objects came in and are kept (A.5.3.6)."""
+    def received(self, moved: Moved) -> bool:
+        """Objects came in and are kept (A.5.3.6); whether that is on record."""
         actors = [
             Actor(moved.peer or "unknown", m.SOURCE, requestor=True, address=moved.address),
             self._ourselves(m.DESTINATION, requestor=False),
         ]
-        self._write(Event(m.INSTANCES_TRANSFERRED, "C", moved.at), actors, (moved.study, moved.patient))
+        return self._write(Event(m.INSTANCES_TRANSFERRED, "C", moved.at), actors, (moved.study, moved.patient))
 
     def begins(self, moved: Moved) -> None:
         """Results are about to be sent (A.5.3.3)."""
         self._write(Event(m.BEGIN_TRANSFERRING, "E", moved.at), self._outward(moved), (moved.study, moved.patient))
 
-    def sent(self, moved: Moved) -> None:
-        """Results were taken by a destination (A.5.3.6)."""
-        self._write(Event(m.INSTANCES_TRANSFERRED, "R", moved.at), self._outward(moved), (moved.study, moved.patient))
+    def sent(self, moved: Moved) -> bool:
+        """Results were taken by a destination (A.5.3.6); whether that is on record."""
+        return self._write(
+            Event(m.INSTANCES_TRANSFERRED, "R", moved.at), self._outward(moved), (moved.study, moved.patient)
+        )
 
     def looked(self, user: str, address: str, study: Study, patient: Patient) -> None:
         """Somebody looked at a study on the pages (A.5.3.4)."""
@@ -151,14 +153,16 @@ class Trail:
 
     def _write(
         self, event: Event, actors: Sequence[Actor], objects: Iterable[Study | Patient] = (), node: str = ""
-    ) -> None:
+    ) -> bool:
         if self.spool is None:
-            return
+            return True
         try:
             self.spool.put(message(event, actors, self.source_id, site=self.site, objects=objects, node=node))
         except OSError as error:
             # the event has happened; that it is not on record must be seen, without a word of whom it is about
             logs.event(_LOGGER, logging.ERROR, "audit message not kept", reason=error.strerror, status=event.kind.value)
+            return False
+        return True
 
 
 def open_trail(settings: Settings, machine: str) -> Trail:

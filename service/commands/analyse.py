@@ -21,7 +21,7 @@ from service.analyse.read import Drawn, Image, Read, Unread, read_files
 from service.analyse.read_picture import read_picture
 from service.analyse.record import conclusion_record, records
 from service.analyse.regions import FileRegion, read_regions
-from service.analyse.run import Room, analyse, summarise
+from service.analyse.run import Room, analyse, conclude_outside, ours, summarise
 from service.app import references_of, registry_of
 from service.commands.shared import add_json, add_settings, note, say, say_json, settings_of
 from service.config import Settings
@@ -66,7 +66,8 @@ def run(args: argparse.Namespace) -> int:
             exam = replace(read_so, acquisitions=tuple(_about(one, args.subject) for one in read_so.acquisitions))
             results = analyse(exam.acquisitions, registry, references, room)
             measured += sum(isinstance(one, Finding) for result in results for one in result.outcomes)
-            work = ReportWork(study, exam, results, registry, references)
+            said = conclude_outside(results, (), registry, references, room)
+            work = ReportWork(study, exam, results, registry, references, said=said)
             _tell(work, files, as_json=args.json)
             if args.out:
                 _write(args.out, work, settings)
@@ -190,7 +191,7 @@ def _exams(read: Sequence[Read], named: Callable[[Image], Named | None], setting
 def _tell(work: ReportWork, files: dict[str, str], *, as_json: bool) -> None:
     lines = list(records(work.results, files))
     lines += [_unread_record(one) for one in work.exam.unread]
-    concluded = summarise(work.results, (), work.registry.summaries, work.references)
+    concluded = (*summarise(work.results, (), ours(work.registry), work.references), *work.said)
     conclusions = [conclusion_record(one) for one in concluded]
     if as_json:
         for line in [*lines, *conclusions]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 from typing import Any
 
 from service.commands.shared import add_settings, ledger_of, say, settings_of
@@ -23,6 +22,7 @@ def run(args: argparse.Namespace) -> int:
     if args.destination and args.destination not in known:
         say(f"there is no destination {args.destination!r} in the settings; known: {', '.join(known) or 'none'}")
         return 2
-    number = ledger_of(settings).redrive(time.time(), args.destination)
+    ledger = ledger_of(settings)
+    number = ledger.redrive(ledger.clock(), args.destination)
     say(f"{number} objects will be sent again")
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 from typing import Any
 
 from service.commands.shared import add_settings, ledger_of, say, settings_of
@@ -35,6 +34,6 @@ def run(args: argparse.Namespace) -> int:
         return 1
     current = current_results(ledger, result.study_instance_uid)
     together = [result] if args.only or result not in current else list(current)
-    to = withdraw(settings, ledger, together, time.time(), reason=args.reason, by=args.by, text=args.text)
+    to = withdraw(settings, ledger, together, ledger.clock(), reason=args.reason, by=args.by, text=args.text)
     say(f"{len(together)} objects withdrawn; the note goes to {', '.join(to) or 'nobody: none was sent yet'}")
     return 0

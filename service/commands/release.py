@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 from typing import Any
 
 from service.commands.shared import add_settings, ledger_of, say, settings_of
@@ -29,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.by:
         say("say who answers for the study: --by NAME")
         return 2
-    job = ledger.release_study(args.study, args.by, time.time())
+    job = ledger.release_study(args.study, args.by, ledger.clock())
     if job is None:
         say(f"{args.study}: is not held back")
         return 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 from typing import Any
 
 from service.commands.shared import add_settings, ledger_of, say, settings_of
@@ -21,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
     ledger = ledger_of(settings_of(args))
     missing = 0
     for uid in args.study:
-        job = ledger.rerun(uid, time.time())
+        job = ledger.rerun(uid, ledger.clock())
         if job is None:
             say(f"{uid}: no object of this study has been received")
             missing += 1

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         say("analyses   " + ", ".join(f"{number} {state}" for state, number in status.jobs.items() if number))
         for one in status.outbox:
             say(f"to {one.destination}: {one.waiting} waiting, {one.held} held, {one.sent} sent")
-        now = time.time()
+        now = ledger.clock()
         for two in status.circuits:
             if two.paused or two.retry_at > now:
                 say(f"   {two.destination} is {'paused' if two.paused else 'not reachable'}: {two.reason}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -35,12 +34,12 @@ class Answerer:
         scanners: Sequence[Scanner],
         own_title: str,
         *,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._ledger = ledger
         self._data_folder = data_folder
         self._remotes = {one.ae_title.strip(): remote_of(one, own_title) for one in scanners}
-        self._clock = clock
+        self._clock = clock or ledger.clock
 
     def step(self) -> int:
         """Answer one request that is due; 1 if there was one."""

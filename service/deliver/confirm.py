@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Protocol
 
 import httpx
+from pynetdicom import evt
+from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.presentation import build_context
 
 from service import logs
@@ -56,12 +58,12 @@ class Confirmer:
     """Asks one destination for what is due."""
 
     def __init__(
-        self, ledger: Ledger, destination: str, asker: Asker, *, clock: Callable[[], float] = time.time
+        self, ledger: Ledger, destination: str, asker: Asker, *, clock: Callable[[], float] | None = None
     ) -> None:
         self._ledger = ledger
         self._destination = destination
         self._asker = asker
-        self._clock = clock
+        self._clock = clock or ledger.clock
 
     def step(self) -> int:
         """Ask for what is due; how many objects were asked for."""
@@ -91,19 +93,27 @@ class CommitmentAsker:
         own_title: str,
         *,
         tls: Tls | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         wait_s: float = _SAME_ASSOCIATION_S,
     ) -> None:
         self._ledger = ledger
         self._remote = remote_of(destination, own_title, tls)
-        self._clock = clock
+        self._clock = clock or ledger.clock
         self._wait_s = wait_s
 
     def ask(self, rows: Sequence[Confirmation]) -> dict[str, Told] | None:
         """Request commitment under a new transaction."""
         transaction = new_transaction()
         answers = CommitmentAnswers(self._ledger, self._clock)
-        with association(self._remote, [build_context(PUSH_MODEL)], [handler(answers)]) as asked:
+        replied: list[bool] = []
+
+        def told_back(event: evt.Event) -> None:
+            # our reply to the answer is on its way: to release before that would end the association in disorder
+            if answers.count > 0 and isinstance(event.pdu, P_DATA_TF):
+                replied.append(True)
+
+        handlers = [handler(answers), (evt.EVT_PDU_SENT, told_back)]
+        with association(self._remote, [build_context(PUSH_MODEL)], handlers) as asked:
             if not asked.accepted_contexts:
                 reason = "does not take storage commitment; choose another confirm, or allow it there"
                 raise Unreachable(f"{self._remote.name}: {reason}")
@@ -119,7 +129,7 @@ class CommitmentAsker:
             if code != 0x0000:
                 told = Told(Standing.UNKNOWN, f"request for commitment refused, status 0x{code:04X}")
                 return {row.sop_instance_uid: told for row in rows}
-            _wait_for(lambda: answers.count > 0 or not asked.is_established, self._wait_s)
+            _wait_for(lambda: bool(replied) or not asked.is_established, self._wait_s)
         return None
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import random
-import time
 from collections.abc import Callable, Sequence
 
 from service import crash, logs
@@ -70,7 +69,7 @@ class Sender:
         peer: Peer,
         owner: str,
         *,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         chance: Callable[[], float] = random.random,
         confirm: str = "",
         begins: Callable[[Sequence[Outgoing]], None] = lambda _batch: None,
@@ -81,7 +80,7 @@ class Sender:
         self._destination = destination
         self._peer = peer
         self._owner = owner
-        self._clock = clock
+        self._clock = clock or ledger.clock
         self._chance = chance
 
     def step(self) -> int:

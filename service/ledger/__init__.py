@@ -10,15 +10,18 @@
     whose is it                   identify · studies_of · hold_back · release_study · take_version
     no longer valid               withdraw · withdraw_images · withdrawals
     looking                       status · verdicts · events · jobs · outgoing · confirmations · reconciled · beat
+    time                          clock · heed_clock
 
 Every method is one transaction, durable when it returns. Every time is given by the caller, so that a test holds the
-clock. Any process may open the ledger; the tables must be up to date (:func:`service.ledger.migrate.migrate`).
+clock; the service gives that of :meth:`Ledger.clock`. Any process may open the ledger; the tables must be up to date
+(:func:`service.ledger.migrate.migrate`).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from service.ledger.clock import Clock
 from service.ledger.database import LedgerUnavailable, sqlite_url
 from service.ledger.following import Following
 from service.ledger.guard_values import Identity, Quarantine, Withdrawal
@@ -92,7 +95,7 @@ __all__ = [
 ]
 
 
-class Ledger(Receiving, Jobs, Outbox, Guarding, Withdrawing, Following, Overview):
+class Ledger(Receiving, Jobs, Outbox, Guarding, Withdrawing, Following, Overview, Clock):
     """The ledger of one data folder or database."""
 
 

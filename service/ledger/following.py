@@ -17,6 +17,8 @@ _INSTANCE_COLUMNS = [INSTANCE.c[name] for name in Instance.__dataclass_fields__]
 _RECEIVED, _SENT = "audit received", "audit sent"
 _MOST = 1000
 _MICRO = 1_000_000
+_SET_BACK_S = 30.0
+"""The trail follows a minute behind, so a smaller step back leaves nothing out."""
 
 
 class Following(Database):
@@ -50,6 +52,8 @@ class Following(Database):
         with self.writing() as connection:
             self.one_at_a_time(connection, name)
             at = connection.execute(select(CURSOR.c.value).where(CURSOR.c.source == name)).scalar()
+            if at is not None and at / _MICRO - before > _SET_BACK_S:
+                at = int(before * _MICRO)  # the clock was set back: rather twice on record than not at all
             rows = () if at is None else found(connection, at / _MICRO)
             count = write(rows) if rows else 0
             statement = self.insert(CURSOR).values(source=name, value=max(int(before * _MICRO), at or 0))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 
+from service.inflating import head
 from service.ledger import Identity, Instance, Ledger
 from service.patient.keys import Keys
 
@@ -34,9 +35,7 @@ def identity_of(data_folder: Path, keys: Keys, instance: Instance) -> Identity:
 def clear_values(path: Path) -> dict[str, str]:
     """Identity in clear text by kind: to ask an archive with, never to log or keep."""
     try:
-        wanted = ["SpecificCharacterSet", *TAGS.values()]
-        header = dcmread(path, stop_before_pixels=True, force=True, specific_tags=wanted)
-        return values_of(header)
+        return values_of(head(path, ["SpecificCharacterSet", *TAGS.values()]))
     except Exception:  # noqa: BLE001 - a foreign parser on a peer's bytes: any type comes out of it
         return dict.fromkeys(TAGS, "")
 

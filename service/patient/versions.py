@@ -11,9 +11,10 @@ import hashlib
 import logging
 from pathlib import Path
 
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 
 from service import logs
+from service.inflating import document
 from service.ledger import Instance, Ledger
 from service.patient.keys import Keys
 from service.patient.reading import identify
@@ -21,6 +22,8 @@ from service.patient.reading import identify
 _LOGGER = logging.getLogger(__name__)
 _LARGEST_BYTES = 1_000_000_000
 _LARGE = 1 << 16
+_INFLATED_BYTES = 256_000_000
+"""Of a deflated copy; a longer one counts as another image, which is the safe answer."""
 _PATIENT_GROUP = 0x0010
 _COERCED = frozenset(
     {
@@ -74,7 +77,7 @@ def only_identity_differs(before: Path, after: Path) -> bool:
 
 def _digests(path: Path) -> dict[int, str]:
     """Digest of each element that does not belong to identity, by tag."""
-    dataset = dcmread(path, defer_size=_LARGE)
+    dataset = document(path, _INFLATED_BYTES, defer_size=_LARGE)
     return {
         int(element.tag): _digest(element)
         for element in dataset

@@ -8,11 +8,11 @@ from datetime import date
 
 import httpx
 from pydicom import Dataset, dcmread
-from pydicom.errors import InvalidDicomError
 
 from plugins.contract import Earlier
 from service.config import Archive, Destination, OrthancSource, Settings
 from service.errors import Unreachable
+from service.inflating import DAMAGED
 from service.priors.asking import DicomSource, OrthancReports, Patient, Source, WebSource
 from service.priors.reading import REPORTS, earlier
 from service.query.dimse import remote_of
@@ -53,17 +53,20 @@ def _from(header: Dataset, asked: Sequence[Source]) -> Found:
                 _keep_newest(report, newest)
         except Unreachable as error:
             said.append(f"Not asked for earlier exams, or not to the end: {error}.")
-        except (InvalidDicomError, ValueError, KeyError, TypeError) as error:
+        except (OSError, *DAMAGED) as error:
             said.append(f"{source.name}: answered with something that cannot be read ({type(error).__name__}).")
     for report in newest.values():
-        then = _day(str(report.get("StudyDate", "")))
-        if str(report.get("StudyInstanceUID", "")) == study or then is None or then >= today:
-            continue
-        why = _contradiction(report, patient)
-        if why:
-            said.append(f"An earlier report was left out: its {why} is another.")
-        else:
-            values += earlier(report, today)
+        try:
+            then = _day(str(report.get("StudyDate", "")))
+            if str(report.get("StudyInstanceUID", "")) == study or then is None or then >= today:
+                continue
+            why = _contradiction(report, patient)
+            if why:
+                said.append(f"An earlier report was left out: its {why} is another.")
+            else:
+                values += earlier(report, today)
+        except DAMAGED as error:
+            said.append(f"An earlier report was left out: it is damaged ({type(error).__name__}).")
     return tuple(values), tuple(said)
 
 
@@ -113,7 +116,7 @@ def _header(paths: Sequence[str]) -> Dataset | None:
     for path in paths:
         try:
             return dcmread(path, stop_before_pixels=True)
-        except (InvalidDicomError, OSError):
+        except (OSError, *DAMAGED):
             continue
     return None
 

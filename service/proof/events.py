@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 
 from pydicom import Dataset
@@ -22,9 +21,9 @@ SUCCESS, INVALID_ARGUMENT, RESOURCE_LIMITATION = 0x0000, 0x0115, 0x0213
 class CommitmentAnswers:
     """Writes an archive's answers into the ledger."""
 
-    def __init__(self, ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, ledger: Ledger, clock: Callable[[], float] | None = None) -> None:
         self._ledger = ledger
-        self._clock = clock
+        self._clock = clock or ledger.clock
         self.count = 0
 
     def handle(self, event: evt.Event) -> tuple[int, Dataset | None]:

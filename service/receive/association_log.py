@@ -6,7 +6,6 @@ Counting is two additions an object. The row is written when the association has
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -36,9 +35,9 @@ class Tally:
 class AssociationLog:
     """Counts by association, and writes the rows."""
 
-    def __init__(self, ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, ledger: Ledger, clock: Callable[[], float] | None = None) -> None:
         self._ledger = ledger
-        self._clock = clock
+        self._clock = clock or ledger.clock
         self._tallies: WeakKeyDictionary[Association, Tally] = WeakKeyDictionary()
 
     @property

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -42,12 +41,12 @@ class Commitment:
     """
 
     def __init__(
-        self, ledger: Ledger, data_folder: Path, titles: Collection[str], clock: Callable[[], float] = time.time
+        self, ledger: Ledger, data_folder: Path, titles: Collection[str], clock: Callable[[], float] | None = None
     ) -> None:
         self._ledger = ledger
         self._data_folder = data_folder
         self.titles = titles
-        self._clock = clock
+        self._clock = clock or ledger.clock
         self.answers = CommitmentAnswers(ledger, clock)
 
     @property

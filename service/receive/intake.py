@@ -39,14 +39,14 @@ class Intake:
     """
 
     def __init__(
-        self, ledger: Ledger, archive: Archive, refuse_free_mb: float = 0, clock: Callable[[], float] = time.time
+        self, ledger: Ledger, archive: Archive, refuse_free_mb: float = 0, clock: Callable[[], float] | None = None
     ) -> None:
         self._ledger = ledger
         self._archive = archive
         self.refuse_free_mb = refuse_free_mb
         self.ways: frozenset[str] = frozenset()
         """Titles, and names of other ways in, that choose a workflow."""
-        self._clock = clock
+        self._clock = clock or ledger.clock
         self._free: tuple[float, float] = (-_FREE_FOR_SECONDS, 0.0)
         self._counts: Counter[str] = Counter()
         self._counts_lock = threading.Lock()
@@ -163,10 +163,18 @@ class Intake:
                 raise Refused(text, DOES_NOT_MATCH)
         except Refused as refusal:
             if refusal.status == CANNOT_UNDERSTAND:
-                self._archive.set_aside(incoming, str(refusal))
+                self._set_aside(incoming, refusal)
             incoming.discard()
             raise
         return found
+
+    def _set_aside(self, incoming: Incoming, refusal: Refused) -> None:
+        """Where there is no room the refusal stands all the same: the sender has it still."""
+        try:
+            self._archive.set_aside(incoming, str(refusal))
+        except OSError as error:
+            remedy = "free disk space; the sender was told that it was not taken"
+            logs.event(_LOGGER, logging.ERROR, "object not set aside", reason=error.strerror, remedy=remedy)
 
     def refused(self, refusal: Refused) -> None:
         """Log and count a refusal."""

@@ -9,7 +9,6 @@ of our own that come back this way are known by their UID and left where they ar
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -51,13 +50,13 @@ class OrthancFeed:
         ledger: Ledger,
         *,
         maximum_object_bytes: int = 8_192_000_000,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._source = source
         self._intake = intake
         self._ledger = ledger
         self._maximum_object_bytes = maximum_object_bytes
-        self._clock = clock
+        self._clock = clock or ledger.clock
         self._cursor = f"orthanc:{source.name}"
         self._polled = f"polled:{source.name}"
         self._client = Orthanc(

@@ -33,6 +33,7 @@ import pynetdicom
 from pynetdicom import evt
 from pynetdicom.association import MODE_ACCEPTOR, Association
 from pynetdicom.dul import DULServiceProvider
+from pynetdicom.fsm import InvalidEventError
 from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
@@ -113,8 +114,14 @@ class ParkedDUL(DULServiceProvider):  # type: ignore[misc]
         self._bell, self.bell = socket.socketpair()
 
     def wait_until_parked(self, seconds: float) -> bool:
-        """Whether the reading of the connection is ours now."""
-        return self._parked.wait(seconds)
+        """Whether the reading of the connection is ours now; ``False`` at once where the association has ended."""
+        deadline = time.monotonic() + seconds
+        while not self._parked.wait(0.05):
+            if not self.is_alive() or time.monotonic() > deadline:
+                return False
+            if self.state_machine.current_state in {"Sta1", "Sta13"}:
+                return False
+        return True
 
     def hand_back(self) -> None:
         """Let pynetdicom's own loop go on; harmless twice."""
@@ -148,9 +155,16 @@ class ParkedDUL(DULServiceProvider):  # type: ignore[misc]
         super().send_pdu(primitive)
 
     def run_reactor(self) -> None:
-        """Run pynetdicom's loop, and close the bell when it ends."""
+        """Run pynetdicom's loop, and close the bell when it ends.
+
+        A peer that sends data before it was accepted has its association ended while our acceptance is on its way:
+        an event for which the standard's table (PS3.8 section 9.2.3) has no line, and pynetdicom's thread no handler.
+        """
         try:
             super().run_reactor()
+        except InvalidEventError:
+            if self.socket is not None:
+                self.socket.close()
         finally:
             self._handed_back.set()
             self._bell.close()

@@ -35,7 +35,12 @@ def _beside(source: Path, final: Path) -> Path:
         return source
     # scratch in memory, or the data folder on another machine; a name of its own: a worker that lost its lease may
     # still be writing the same result
-    return Path(shutil.copyfile(source, final.with_suffix(f".{secrets.token_hex(8)}.part")))
+    copy = final.with_suffix(f".{secrets.token_hex(8)}.part")
+    try:
+        return Path(shutil.copyfile(source, copy))
+    except OSError:
+        copy.unlink(missing_ok=True)  # a full disk is not to be filled with halves
+        raise
 
 
 def _flush(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -20,7 +19,7 @@ FOLLOW_S, CARRY_S = 15.0, 2.0
 def follower(app: App) -> Follower:
     """What follows the ledger."""
     addresses = {one.name: one.host or one.orthanc or one.dicomweb or "" for one in app.settings.destination}
-    return Follower(app.ledger, app.trail, app.data_folder, addresses, time.time)
+    return Follower(app.ledger, app.trail, app.data_folder, addresses, app.ledger.clock)
 
 
 def carrier(app: App) -> Carrier | None:

@@ -39,9 +39,10 @@ class Beat:
 
     def now(self) -> None:
         """Beat."""
-        self.started_at = self.started_at or time.time()
+        now = self.app.ledger.clock()
+        self.started_at = self.started_at or now
         self.app.ledger.beat(
-            Process(self.app.process_name(self.name), os.getpid(), self.started_at, time.time(), self.counters())
+            Process(self.app.process_name(self.name), os.getpid(), self.started_at, now, self.counters())
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
 from service.app import App
@@ -17,7 +16,8 @@ from service.roles.common import LOOK_S, Beat, guarded, has_ended, owner
 
 def run(app: App, stop: threading.Event) -> None:
     """A thread for each destination, so that one that is slow or away holds up no other; likewise for asking it."""
-    guarded(lambda: app.ledger.take_back_outgoing(lambda one: has_ended(one, app.machine), time.time()), "taking over")
+    ledger = app.ledger
+    guarded(lambda: ledger.take_back_outgoing(lambda one: has_ended(one, app.machine), ledger.clock()), "taking over")
     steps: list[tuple[Callable[[], object], str]] = [
         (one.step, "sending") for one in senders(app.ledger, app.settings, owner("sender", app.machine), begins(app))
     ]

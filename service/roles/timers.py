@@ -46,6 +46,8 @@ IDENTIFY_S = 2.0
 """How soon a study can be found by its accession number."""
 CORRECT_S = 30.0
 """How soon copies under known UIDs are looked at; a corrected patient makes an amended report a little later."""
+WATCH_S = 1.0
+"""How soon it is noticed that the clock was set back."""
 REMIND_S = 86_400.0
 """Phantom images are due by the week; once a day is often enough to say so."""
 
@@ -64,17 +66,18 @@ def run(app: App, stop: threading.Event) -> None:
     every(
         settings.service.tick_seconds,
         "settle",
-        lambda: settle(app.ledger, settings.settle, time.time(), settings.workflow),
+        lambda: settle(app.ledger, settings.settle, app.ledger.clock(), settings.workflow),
     )
     every(SWEEP_S, "sweep", lambda: sweep(app))
     keys = Keys(secret_of(app.data_folder))
     every(IDENTIFY_S, "identify", lambda: identify(app.ledger, app.data_folder, keys, app.ledger.unidentified()))
-    every(CORRECT_S, "identity corrections", lambda: corrections(app.ledger, app.data_folder, keys, time.time()))
+    every(CORRECT_S, "identity corrections", lambda: corrections(app.ledger, app.data_folder, keys, app.ledger.clock()))
     guarded(lambda: identify(app.ledger, app.data_folder, keys, app.ledger.unidentified_anywhere()), "identify")
     intake = Intake(app.ledger, app.archive, settings.listener.refuse_free_mb)
     intake.ways = ways(settings.workflow)
     beat = Beat(app, "timers", lambda: intake.counters)
     every(BEAT_S, "beat", beat.now)
+    every(BEAT_S, "clock", lambda: heed_clock(app))
     feeds = [_Polled(_feed(app, source, intake)) for source in settings.orthanc]
     for source, feed in zip(settings.orthanc, feeds, strict=True):
         every(source.poll_seconds, f"orthanc {source.name}", feed.tick)
@@ -92,7 +95,9 @@ def run(app: App, stop: threading.Event) -> None:
     web = _web(app, intake) if settings.web.enabled else None
     scheduler.start()
     guarded(beat.now, "beat")
-    stop.wait()
+    watch = ClockWatch(scheduler)
+    while not stop.wait(WATCH_S):
+        watch.look()
     scheduler.shutdown(wait=True)
     for feed in feeds:
         feed.source.close()
@@ -117,6 +122,40 @@ def sweep(app: App) -> int:
     """Clear the spool of what broken connections left, and record what was archived but never got its row."""
     app.archive.sweep()
     return adopt(app.archive, app.ledger, time.time())
+
+
+class ClockWatch:
+    """Ticks go on when the clock is set back: the scheduler's next ones would come when it reaches the old time again.
+
+    ``wall`` is the clock that people set, ``steady`` the one that only counts.
+    """
+
+    def __init__(
+        self,
+        scheduler: BackgroundScheduler,
+        wall: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._scheduler, self._wall, self._steady = scheduler, wall, steady
+        self._between = wall() - steady()
+
+    def look(self) -> bool:
+        """Whether the clock was set back since the last look; then every tick is due now."""
+        between = self._wall() - self._steady()
+        back, self._between = self._between - between, between
+        if back <= 1:  # a second's adjustment is no jump
+            return False
+        for job in self._scheduler.get_jobs():
+            job.modify(next_run_time=datetime.now(UTC))
+        return True
+
+
+def heed_clock(app: App) -> float:
+    """Move what lies ahead when the clock was set back, and say so."""
+    back = app.ledger.heed_clock(app.ledger.clock())
+    if back:
+        event(_LOG, logging.WARNING, "clock set back", seconds=round(back))
+    return back
 
 
 def remind(folder: Path | None, today: date) -> int:
@@ -183,7 +222,8 @@ def _web(app: App, intake: Intake) -> WebServer:
         app.data_folder,
         refuse_free_mb=settings.listener.refuse_free_mb,
         processes=tuple(app.process_name(role.name) for role in ROLES.values() if role.here(settings)),
-        clock=time.time,
+        clock=app.ledger.clock,
+        steady=time.monotonic,
         more=_stow(app, intake),
         watched=lambda: certificates(app.settings),
         hosts=host_names(settings.web),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import time
 from typing import TYPE_CHECKING
 
 from service.analyse.child import make_ready, rehearse, warm_up
@@ -36,7 +35,7 @@ def run(app: App, stop: threading.Event) -> None:
     # the fork server loads the libraries while this process does
     also = (module for role, module in _ALSO.items() if role in asked)
     warm_up(*also)
-    guarded(lambda: app.ledger.take_back(lambda one: has_ended(one, app.machine), time.time()), "taking over")
+    guarded(lambda: app.ledger.take_back(lambda one: has_ended(one, app.machine), app.ledger.clock()), "taking over")
     workers = _workers(app, stop)
     guarded(make_ready, "starting children")
     threads = [threading.Thread(target=one.run, name=one.owner) for one in workers]
@@ -79,6 +78,7 @@ def _workers(app: App, stop: threading.Event) -> list[Worker]:
             settings.service.lease_seconds,
             settings.service.tick_seconds,
             settings.analysis.maximum_attempts,
+            app.ledger.clock,
         )
         for slot in range(settings.analysis.workers)
     ]

@@ -46,6 +46,7 @@ def application(
     refuse_free_mb: int,
     processes: tuple[str, ...],
     clock: Callable[[], float],
+    steady: Callable[[], float] | None = None,
     hosts: tuple[str, ...] = ("*",),
     more: Sequence[BaseRoute] = (),
     watched: Callable[[], tuple[Certificate, ...]] = tuple,
@@ -76,7 +77,7 @@ def application(
     picture:
         Turns a capture into a picture for a study's page.
     """
-    sessions = Sessions(clock, access.session_seconds)
+    sessions = Sessions(steady or clock, access.session_seconds)
     templates = Environment(loader=PackageLoader("service.web"), autoescape=True)
     templates.filters["when"] = _when
 
@@ -107,7 +108,7 @@ def application(
     def metrics(_request: Request) -> Response:
         return PlainTextResponse(exposition(ledger, data_folder, clock, watched(), audit))
 
-    login = Login(access, sessions, Guesses(clock), page, told)
+    login = Login(access, sessions, Guesses(steady or clock), page, told)
     return Starlette(
         routes=[
             *(login.routes() if access.users is not None else ()),

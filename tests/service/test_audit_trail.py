@@ -205,6 +205,19 @@ def test_what_comes_and_goes_is_on_record_once(ledger, tmp_path, trail, an_image
     assert went.findall("ActiveParticipant")[1].get("UserID") == "pacs"
 
 
+def test_the_trail_misses_nothing_when_the_clock_is_set_back(ledger, tmp_path, trail, an_image) -> None:
+    """What comes after the jump bears times that the trail has passed already."""
+    clock = [NOW + 86_400.0]
+    follower = Follower(ledger, trail, tmp_path, {"pacs": "192.0.2.8"}, lambda: clock[0])
+    follower.step()
+    clock[0] = NOW - 15
+    assert follower.step() == 0
+    sent_study(ledger, tmp_path, an_image)
+    clock[0] = NOW + LAG_S + 5
+    assert follower.step() == 2
+    assert follower.step() == 0
+
+
 def test_a_kill_before_the_cursor_moved_writes_again_rather_than_never(
     ledger, tmp_path, trail, an_image, monkeypatch
 ) -> None:

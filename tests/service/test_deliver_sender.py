@@ -22,7 +22,7 @@ from pynetdicom import AE, evt
 from pynetdicom.presentation import build_context
 
 from service.config import Destination, Settings, validated
-from service.deliver.answers import Fate, of_http, of_status
+from service.deliver.answers import BrokenOff, Fate, of_http, of_status
 from service.deliver.sender import CIRCUIT_SECONDS, OBJECT_SECONDS, Sender, peer_for, senders, wait_seconds
 from service.deliver.store import StorePeer
 from service.errors import Unreachable
@@ -214,6 +214,63 @@ def test_a_destination_that_is_down_for_a_day_gets_everything_when_it_is_back(
     assert ledger.circuit("pacs").failures == 0
 
 
+class Moody:
+    """The way to the PACS in a bad week: each day it fails in another manner, and on the eighth it is well."""
+
+    def __init__(self, peer, clock: Clock) -> None:
+        self.peer, self.clock, self.began = peer, clock, clock.now
+        self.knocks: list[float] = []
+        self.offered = 0
+
+    def send(self, objects):
+        self.knocks.append(self.clock.now)
+        match int((self.clock.now - self.began) // 86_400):
+            case 0 | 4:
+                raise Unreachable("no association")
+            case 1 | 5:
+                raise BrokenOff("aborted in the first object")
+            case 2 | 6:
+                for one in objects:
+                    self.offered += 1
+                    yield one, of_status(0xA700)
+            case 3:
+                yield objects[0], of_status(0x0110)
+                raise BrokenOff("no answer in time")
+            case _:
+                yield from self.peer.send(objects)
+
+
+def test_a_week_without_the_pacs_loses_nothing_and_sends_nothing_twice(ledger, posted, pacs, tmp_path, clock) -> None:
+    there = pacs()
+    out = sender(ledger, destination(there.port), tmp_path, clock)
+    moody = Moody(out._peer, clock)
+    out._peer = moody
+    results, steps = [], 7 * 24 * 3
+    for number in range(steps):
+        if number % 36 == 0:
+            results.append(posted("pacs"))  # a study every twelve hours, all week
+        assert out.step() == 0
+        if number == steps // 2:  # the sender is started anew; what it knew is in the ledger
+            out = sender(ledger, destination(there.port), tmp_path, clock)
+            out._peer = moody
+        clock.now += 1200
+    rows = ledger.outgoing("pacs")
+    assert len(rows) == len(results) == 14
+    assert {row.state for row in rows} == {OutgoingState.WAITING}, "no dead letter, however long it lasts"
+    latest = clock.now + max(CIRCUIT_SECONDS[1], OBJECT_SECONDS[1]) * 1.25
+    assert max(row.due for row in rows) <= latest
+    assert ledger.circuit("pacs").retry_at <= clock.now + CIRCUIT_SECONDS[1] * 1.25
+    assert len(moody.knocks) <= steps, "at most once each time it is looked"
+    sent = 0
+    while clock.now <= latest + 300:
+        sent += out.step()
+        clock.now += 300
+    assert sent == len(results)
+    assert sorted(uid for uid, _ in there.stored) == sorted(result.sop_instance_uid for result in results)
+    assert {row.state for row in ledger.outgoing("pacs")} == {OutgoingState.SENT}
+    assert out.step() == 0
+
+
 def test_a_destination_that_is_away_is_not_knocked_at_all_day(ledger, posted, clock) -> None:
     knocks: list[float] = []
 
@@ -312,7 +369,7 @@ def test_rejected_for_good_is_a_dead_letter_until_re_driven(ledger, posted, pacs
     assert out.step() == 1
 
 
-def test_rejected_for_now_opens_the_circuit(ledger, posted, pacs, tmp_path, clock) -> None:
+def test_rejected_for_now_opens_the_circuit(*, ledger, posted, pacs, tmp_path, clock, until) -> None:
     there = pacs(maximum_associations=1)
     holder = AE(ae_title="HOLDER").associate("127.0.0.1", there.port, contexts=[build_context(CAPTURE)])
     assert holder.is_established
@@ -322,6 +379,7 @@ def test_rejected_for_now_opens_the_circuit(ledger, posted, pacs, tmp_path, cloc
     assert ledger.outgoing()[0].state is OutgoingState.WAITING
     assert "rejected" in ledger.circuit("pacs").reason
     holder.release()
+    until(lambda: not there.server.active_associations)
     clock.now += CIRCUIT_SECONDS[0] * 1.3
     assert out.step() == 1
 

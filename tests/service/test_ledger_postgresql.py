@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -55,6 +56,31 @@ def machines(server, template, tmp_path) -> Iterator[list[Ledger]]:
     yield opened
     for one in opened:
         one.close()
+
+
+def test_machines_share_the_clock_of_the_server(machines, monkeypatch) -> None:
+    """A machine whose clock is an hour ahead takes over no lease, and one that is behind waits for nothing."""
+    right = time.time()
+    for number, one in enumerate(machines):
+        wrong = right + (number - 1) * 3600
+        with monkeypatch.context() as patched:
+            patched.setattr(time, "time", lambda wrong=wrong: wrong)
+            assert abs(one.clock() - right) < 60
+    here, there = machines[:2]
+    assert there.heed_clock(there.clock()) == 0
+    assert here.heed_clock(here.clock()) == 0
+
+
+def test_a_clock_set_back_is_heeded_once_by_all_machines(machines) -> None:
+    here = machines[0]
+    here.keep(an_instance())
+    (study,) = here.open_studies()
+    here.settle(study, NOW + 500)
+    here.heed_clock(NOW + 500)
+    told = at_once(machines, lambda one: one.heed_clock(NOW - 1000))
+    assert sorted(told) == [0, 0, 0, 1500]
+    with here.reading() as connection:
+        assert list(connection.exec_driver_sql("SELECT due FROM job").scalars()) == [NOW - 1000]
 
 
 def an_instance(number: int = 1, study: str = "1.2.1") -> Instance:

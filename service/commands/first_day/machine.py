@@ -70,7 +70,7 @@ def _service(settings: Settings) -> Iterator[Row]:
 
 
 def _standing(ledger: Ledger, wanted: Sequence[str]) -> Iterator[Row]:
-    status, now = ledger.status(), time.time()
+    status, now = ledger.status(), ledger.clock()
     yield Row(_PLACE, "ledger", State.GOOD, f"answers; {status.instances} objects received")
     alive = {one.name for one in status.processes if now - one.beat_at <= _SILENT_S}
     silent = [name for name in wanted if not any(one == name or one.startswith(f"{name}-") for one in alive)]
