@@ -248,7 +248,11 @@ def test_a_volunteers_exam_collects_reference_values_on_its_own(tmp_path, pacs, 
     assert row.subject.age_years == pytest.approx(64, abs=1)
     assert (row.subject.height_cm, row.subject.weight_kg) == (pytest.approx(168), 66)
     assert row.device.manufacturer == "nmus simulator"
-    assert row.overlay in {str(dcmread(path).SOPInstanceUID) for path in exam.glob("biceps*.dcm")}
+    results = [dcmread(path, stop_before_pixels=True) for path in tmp_path.glob("**/results/*/*.dcm")]
+    pictures = {str(one.SOPInstanceUID): one for one in results if "Rows" in one}
+    assert row.overlay in pictures, "the picture with the outline, to be looked at before anybody is excluded"
+    sources = {str(one.ReferencedSOPInstanceUID) for one in pictures[row.overlay].SourceImageSequence}
+    assert sources & {str(dcmread(path).SOPInstanceUID) for path in exam.glob("biceps*.dcm")}
     assert "NMUS" not in row.subject_key
     before = len(Collection(store).current())
     house.ledger.rerun(str(dcmread(next(exam.glob("*.dcm"))).StudyInstanceUID), house.now)
