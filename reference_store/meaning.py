@@ -17,6 +17,7 @@ _NEEDS_COVARIANCE = (
     "coefficients without covariance: the SD of a new observation needs the covariance of the coefficients, one row "
     'and column each (invented or published linear numbers may instead say z_definition "(y-mu)/residual_sd")'
 )
+_SHAPES = {"quantiles": ': [{"percent": 50, "terms": [...]}, ...]', "upper_limit": ": a number"}
 _FITTED = (Family.LINEAR, Family.LMS, Family.QUANTILE)
 """Families whose coefficients a site estimates; each then needs their covariance and a limit of leverage."""
 _UNSIGNED = (Status.SYNTHETIC, Status.PUBLISHED, Status.RETIRED)
@@ -98,7 +99,7 @@ def _family(document: Document) -> Iterator[tuple[str, str]]:
     }
     for name, there in wanted[model.family]:
         if not there:
-            yield f"model.{name}", f"family {model.family} needs it"
+            yield f"model.{name}", f"family {model.family} needs it{_SHAPES.get(name, '')}"
     if model.family is Family.CONSTANT and [term.name for term in model.terms] != ["intercept"]:
         yield "model.terms", "family normal_constant has one term, the intercept"
     if model.family is Family.LMS and model.boxcox_lambda is None:

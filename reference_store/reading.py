@@ -17,13 +17,15 @@ from reference_store.meaning import contradictions
 from reference_store.values import View
 
 if TYPE_CHECKING:
-    from jsonschema import Draft202012Validator
+    from jsonschema import Draft202012Validator, ValidationError
 
 _SCHEMA = Path(__file__).with_name("schema") / "reference_document.schema.json"
 _CARRIED = ("depth_mm", "frequency_MHz")
 """Settings that DICOM carries: (0018,5050) and (0018,6030). All others are attested."""
 _SYNONYMS = {"published-bundled": d.Status.PUBLISHED}
 """Older words for a status: that a publication was shipped with a program does not verify it."""
+_COVARIATES = {"age": "age_y", "sex": "sex_male", "height": "height_cm", "weight": "weight_kg"}
+"""Plain words for the covariates that must be known."""
 _USUAL_LEVERAGE = 3.0
 """Times the mean leverage, p/n: the usual bound for a point far from the data (Velleman & Welsch 1981)."""
 
@@ -85,7 +87,7 @@ def _document(raw: dict[str, Any], file: str, entry: str, *, shipped: bool) -> d
     if errors:
         first = errors[0]
         place = ".".join(str(part) for part in first.absolute_path) or "whole document"
-        raise DocumentError(file, f"{entry}field {place}", _in_words(first.message, first.instance))
+        raise DocumentError(file, f"{entry}field {place}", _in_words(first))
     try:
         document = _build(raw)
     except UnicodeEncodeError as error:
@@ -95,12 +97,18 @@ def _document(raw: dict[str, Any], file: str, entry: str, *, shipped: bool) -> d
     return document
 
 
-def _in_words(message: str, found: object) -> str:
-    if found in ("gamlss_bcpe", ["gamlss_bcpe"]):
+def _in_words(error: ValidationError) -> str:
+    found, message = error.instance, error.message
+    if found == "gamlss_bcpe":
         return (
             "gamlss_bcpe is not computed here; write its percentiles as family quantile (the terms of each level), or "
             "its mean, spread and skewness as family lms"
         )
+    schema = error.schema
+    if error.validator == "additionalProperties" and isinstance(found, dict) and isinstance(schema, Mapping):
+        fields = schema.get("properties", {})
+        unknown = ", ".join(sorted(repr(name) for name in found if name not in fields))
+        return f"there is no field {unknown} here; there are {', '.join(fields)}"
     return message if len(message) <= 300 else message[:297] + "…"
 
 
@@ -166,7 +174,11 @@ def _lock(raw: Mapping[str, Any]) -> d.Lock:
         depth_mm=None if depth is None else float(depth),
         frequency_mhz=None if frequency is None else float(frequency),
         attested=tuple(
-            sorted((name, _setting(value)) for name, value in settings.items() if name not in _CARRIED and value != [])
+            sorted(
+                (name, _setting(value))
+                for name, value in settings.items()
+                if name not in _CARRIED and value not in (None, [])
+            )
         ),
         lossy_allowed=pixels.get("lossy_allowed", False),
         lossless_allowed=pixels.get("lossless_allowed", True),
@@ -263,7 +275,7 @@ def _validity(document: Mapping[str, Any]) -> d.Validity:
         bmi=_range(raw, "bmi"),
         max_leverage=leverage or usual,
         leverage_assumed=usual is not None,
-        required=tuple(raw.get("required_covariates", ())),
+        required=tuple(_COVARIATES.get(name, name) for name in raw.get("required_covariates", ())),
         refuses=raw.get("on_violation", "refuse") == "refuse",
     )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from reference_store import validity
+from reference_store.documents import Status
 from reference_store.reading import DocumentError, canonical, parse
 from reference_store.synthetic import document, raw_document
 from reference_store.values import Subject
@@ -54,6 +55,8 @@ def _refused(text: str) -> DocumentError:
             "validity.max_leverage",
             "how far",
         ),
+        ({"model__sd_model": {"intercept": 2.0}}, "model.sd_model", "there are terms"),
+        ({"structure__colour": "blue"}, "structure", "no field 'colour'"),
         ({"model__family": "gamlss_bcpe"}, "model.family", "family quantile"),
         ({"acquisition__settings": {"depth_mm": "4 cm"}}, "acquisition.settings.depth_mm", "number"),
         ({"provenance__citation": "half \ud800"}, "whole document", "half of a character"),
@@ -118,15 +121,16 @@ _PROPOSED: dict[str, dict[str, object]] = {
     "as it stands": {},
     "with covariance": {"model__cov": [[1, 0, 0], [0, 0.01, 0], [0, 0, 1]], "model__z_definition": None},
     "older word": {"status": "published-bundled"},
-    "sliders of the TGC": {"acquisition__settings": {"tgc": [50, 55, 60], "gain_dB": 50, "depth_mm": 40}},
+    "plain words": {"validity__required_covariates": ["age", "sex"]},
 }
 
 
 @pytest.mark.parametrize("changes", _PROPOSED.values(), ids=_PROPOSED)
 def test_documents_as_first_proposed_are_read(changes):
-    """Written by hand: no keys of the catalogue, no limit of leverage, no source key."""
+    """Written by hand: no keys of the catalogue, no limit of leverage, no source key, settings as on the console."""
     hand = {
         "structure": {"name": "biceps brachii", "site": "2/3 acromion", "view": "transverse", "side_rule": "either"},
+        "acquisition__settings": {"tgc": [50, 55, 60], "gain_dB": 50, "focus_mm": None, "depth_mm": 40},
         "provenance": {"citation": "by hand", "confidence": "synthetic"},
         "model__cov": None,
         "model__z_definition": "(y-mu)/residual_sd",
@@ -135,8 +139,9 @@ def test_documents_as_first_proposed_are_read(changes):
     }
     found = document(**hand)
     assert found.structure == "biceps_brachii" and found.provenance.source == "synthetic"
-    if "acquisition__settings" in changes:
-        assert found.lock.attested == (("gain_dB", "50"), ("tgc", "50 / 55 / 60"))
+    assert found.lock.attested == (("gain_dB", "50"), ("tgc", "50 / 55 / 60")) and found.lock.depth_mm == 40
+    assert found.status in (Status.SYNTHETIC, Status.PUBLISHED)
+    assert found.validity.required in ((), ("age_y", "sex_male"))
 
 
 def test_a_sites_own_document_without_a_limit_of_leverage_gets_the_usual_one_and_says_so():
