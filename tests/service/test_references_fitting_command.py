@@ -95,6 +95,8 @@ def test_from_volunteers_to_a_validated_reference_in_use(capsys, tmp_path, folde
     assert "a right reference passes in" in judged["power"]
     answer = load(folder).compare(ASK)
     assert isinstance(answer, Comparison) and answer.status == "site-validated"
+    [row] = [row for row in nmus(capsys, "list", "--folder", folder)[1] if row["id"] == "site.biceps"]
+    assert row["status"] == "site-validated" == nmus(capsys, "show", "site.biceps", "--folder", folder)[1]["status"]
     assert not any("not validated" in warning for warning in answer.warnings)
 
 

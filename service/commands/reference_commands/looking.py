@@ -52,7 +52,7 @@ def _list(args: argparse.Namespace) -> int:
             "id": document.id,
             "version": document.version,
             "hash": document.content_hash,
-            "status": document.status.value,
+            "status": references.standing(document).value,
             "use": _use(references, document),
             "quantity": document.quantity,
             "unit": document.unit,
@@ -78,9 +78,10 @@ def _show(args: argparse.Namespace) -> int:
     events = Store(folder).events() if folder else []
     about = [row for row in events if row.get("release") == document.release]
     raw = json.loads(document.text)
-    facts = {"document": raw, "hash": document.content_hash, "use": _use(references, document), "events": about}
+    standing, use = references.standing(document).value, _use(references, document)
+    facts = {"document": raw, "hash": document.content_hash, "status": standing, "use": use, "events": about}
     lines = [
-        f"{document.release}  {document.status}  {facts['use']}",
+        f"{document.release}  {standing}  {use}",
         f"hash {document.content_hash}",
         f"source {document.source_line}",
         *(f"{row['on']} {row['event']} by {row['by']} {row.get('reason', '')}".rstrip() for row in about),
