@@ -145,3 +145,32 @@ def test_a_bridge_is_never_walked_backwards_nor_beyond_its_range_nor_without_app
 def test_a_bridge_survives_the_journal():
     bridge = _bridge()
     assert bridging.from_json(json.loads(json.dumps(bridging.to_json(bridge)))) == bridge
+
+
+def test_a_line_that_falls_is_refused_however_well_it_fits():
+    pairs = [
+        dataclasses.replace(found, value=150 - found.value) if found.device is OTHER else found
+        for found in _pairs(60, 0.1)
+    ]
+    bridge = bridging.fit(DOCUMENT, *bridging.pair(pairs, DOCUMENT))
+    assert bridge.slope < 0 and not bridge.accepted and "does not rise" in bridge.text
+
+
+def test_pairs_of_another_view_or_side_than_the_references_are_no_pairs():
+    right = document(structure__side_rule="right")
+    with pytest.raises(ValueError, match="in the file: none"):
+        bridging.pair(_pairs(60, 1.0), right)
+    along = [dataclasses.replace(found, view=View.LONGITUDINAL) for found in _pairs(60, 1.0)]
+    with pytest.raises(ValueError, match="in the file: none"):
+        bridging.pair(along, DOCUMENT)
+    assert len(bridging.pair([*_pairs(60, 1.0), *along], DOCUMENT)[1]) == 60
+
+
+def test_a_bridge_is_in_the_unit_of_its_reference():
+    centimetres = document(
+        quantity="muscle_thickness", unit="cm", model__terms=[{"name": "intercept", "coef": 7.5}],
+        model__cov=[[0.01]], model__residual_sd=2.0,
+    )  # fmt: skip
+    pairs = [dataclasses.replace(found, quantity="muscle_thickness", unit="mm") for found in _pairs(60, 0.5)]
+    bridge = bridging.fit(centimetres, *bridging.pair(pairs, centimetres))
+    assert bridge.accepted and bridge.values[1] < 12 and bridge.intercept == pytest.approx(-5 / 6, abs=0.1)
