@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plugins.echogenicity.region import field_mask, field_of_view
+from plugins.echogenicity.region.field import TEXTURE_WINDOW
 from plugins.images import Box
 
 PLAIN = np.zeros((480, 640), bool)
@@ -109,6 +111,25 @@ def test_the_mask_leaves_out_the_corners_of_a_slanted_field() -> None:
     mask = field_mask(grey, PLAIN, box)
     truth = ~outside[box.row0 : box.row1, box.column0 : box.column1]
     assert (mask == truth).mean() > 0.97
+
+
+@pytest.mark.parametrize(("nearest", "half_angle"), [(150, 0.5), (60, 0.7), (320, 0.3)])
+def test_a_curved_fan_is_found_with_its_corners_left_out(nearest: int, half_angle: float) -> None:
+    """A convex probe: an arc below an arc. The hull adds the sliver between the upper arc and its chord, no more."""
+    rows, columns = np.mgrid[0:600, 0:800].astype(float)
+    deep, across = rows - 40 + nearest, columns - 400
+    radius, angle = np.hypot(deep, across), np.arctan2(across, deep)
+    fan = (radius > nearest) & (radius < nearest + 420) & (np.abs(angle) < half_angle)
+    picture = np.where(fan, np.random.default_rng(3).integers(20, 120, fan.shape), 0).astype(np.uint8)
+    unmarked = np.zeros(fan.shape, bool)
+    box = field_of_view(picture, unmarked, None)
+    found = np.zeros(fan.shape, bool)
+    found[box.row0 : box.row1, box.column0 : box.column1] = field_mask(picture, unmarked, box)
+    assert (found & fan).sum() > 0.97 * fan.sum()
+    # texture is told within a window, so the mask's edge lies up to half of one outside the fan
+    reached = cv2.dilate(fan.astype(np.uint8), np.ones((TEXTURE_WINDOW + 2,) * 2, np.uint8)) > 0
+    above_chord = (deep > nearest * np.cos(half_angle)) & (radius <= nearest)
+    assert (found & ~reached & ~above_chord).sum() < 0.005 * fan.sum()
 
 
 def test_the_mask_of_a_plain_field_is_all_of_it() -> None:
