@@ -288,7 +288,6 @@ def conclude_and_report(work: ReportWork, making: Making, *kinds: str) -> tuple[
     """Exam-level conclusions, then every object of the study, or those of some kinds. Runs inside a child process."""
     concluded = summarise(work.results, work.earlier, ours(work.registry), work.references)
     conclusions = (*concluded, *work.said)
-    told = [*records(work.results), *(conclusion_record(one) for one in conclusions)]
     files = {uid: Path(path) for uid, path in work.exam.files}
     files |= {one.sop_instance_uid: Path(one.path) for one in work.exam.unread if one.is_image and one.sop_instance_uid}
     content = Content(
@@ -297,9 +296,15 @@ def conclude_and_report(work: ReportWork, making: Making, *kinds: str) -> tuple[
         conclusions,
         tuple(_unread(one) for one in work.exam.unread if one.is_image),
         tuple((one.name, _parameters(one)) for one in work.registry.plugins),
-        digest([*told, making.corrected_identity] if making.corrected_identity else told),
+        _fingerprint(work, conclusions, making) if "reports" in (kinds or KINDS) or making.plan.pdf else "",
     )
     return content, reports(content, files, making, kinds or KINDS)
+
+
+def _fingerprint(work: ReportWork, conclusions: Sequence[Conclusion], making: Making) -> str:
+    """Of all that is reported; pictures go by what they show."""
+    told = [*records(work.results), *(conclusion_record(one) for one in conclusions)]
+    return digest([*told, making.corrected_identity] if making.corrected_identity else told)
 
 
 def mapping_rules(settings: Settings) -> tuple[MappingRule, ...]:

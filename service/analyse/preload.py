@@ -1,7 +1,7 @@
 """What the fork server imports and reads once, so that every child starts warm. Nothing here may start a thread.
 
-What takes long and no child needs at once, a first report with all its tables, waits until somebody asks for it: then
-the server is ready a second sooner, and makes that report while nothing is to be done.
+What takes long and no child needs at once, a first analysis and report with all their tables, waits until somebody asks
+for it: then the server is ready sooner, and makes them while nothing is to be done.
 
 A child that had to import the libraries, read the catalogue and open a font by itself would take two seconds for what
 takes it thirty milliseconds.
@@ -50,10 +50,12 @@ skimage.feature.structure_tensor(np.eye(8))
 
 def _rehearse(_number: int, _frame: object) -> None:
     signal.signal(REHEARSE, signal.SIG_IGN)
-    try:
-        importlib.import_module("service.report.rehearsal")  # by name: analyses know nothing of reports
-    except Exception:  # noqa: BLE001 - children must go on, if slower; what is rehearsed is of nobody
-        traceback.print_exc()
+    # by name: analyses know nothing of reports. The last one freezes what children share
+    for module in ("service.analyse.rehearsal", "service.report.rehearsal"):
+        try:
+            importlib.import_module(module)
+        except Exception:  # noqa: BLE001 - children must go on, if slower; what is rehearsed is of nobody
+            traceback.print_exc()
 
 
 signal.signal(REHEARSE, _rehearse)

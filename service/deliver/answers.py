@@ -47,6 +47,10 @@ class BrokenOff(Unreachable):
 class Peer(Protocol):
     """A way to one destination."""
 
+    def rest(self, *, at_once: bool = False) -> None:
+        """There is nothing to send: give back what was kept open, when it has been long enough, or now."""
+        ...
+
     def send(self, objects: Sequence[Outgoing]) -> Iterator[tuple[Outgoing, Answer]]:
         """Send one after the other, answering each as soon as the peer has.
 

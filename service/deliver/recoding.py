@@ -47,6 +47,10 @@ class Recoding:
         self._captures = captures
         self._data_folder = data_folder
 
+    def rest(self, *, at_once: bool = False) -> None:
+        """As the way beneath does."""
+        self._peer.rest(at_once=at_once)
+
     def send(self, objects: Sequence[Outgoing]) -> Iterator[tuple[Outgoing, Answer]]:
         """Recode what needs it, send all, answer for the objects that were given."""
         folder = self._data_folder / "scratch"

@@ -34,6 +34,9 @@ class RestPeer:
             timeout=httpx.Timeout(destination.timeout_seconds, connect=5),
         )
 
+    def rest(self, *, at_once: bool = False) -> None:
+        """Nothing is kept open."""
+
     def send(self, objects: Sequence[Outgoing]) -> Iterator[tuple[Outgoing, Answer]]:
         """Post one file after the other over a connection that is kept."""
         for outgoing in objects:

@@ -87,6 +87,7 @@ class Sender:
         """Send what is due; the number of objects that left the outbox. 0 also when the destination is away."""
         batch = self._ledger.claim_outgoing(self._destination, self._clock(), self._owner, _LEASE_SECONDS, _BATCH)
         if not batch:
+            self._peer.rest()
             return 0
         self._begins(batch)
         waiting = list(batch)
@@ -111,6 +112,10 @@ class Sender:
             self._ledger.close_circuit(self._destination)
             logs.event(_LOGGER, logging.INFO, "destination is back", destination=self._destination)
         return gone
+
+    def close(self) -> None:
+        """End what is kept open to the destination."""
+        self._peer.rest(at_once=True)
 
     def _record(self, outgoing: Outgoing, answer: Answer) -> int:
         now = self._clock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -37,6 +38,8 @@ class StorePeer:
         self._destination = destination
         self._tls = Client(destination, tls or Tls()) if destination.tls else None
         self._data_folder = data_folder
+        self._kept: tuple[Association, frozenset[tuple[str, str]], float] | None = None
+        """An open association, what was proposed on it, and until when it is kept."""
         self._ae = AE(ae_title=destination.calling_ae_title or calling_ae_title)
         self._ae.connection_timeout = 5
         self._ae.acse_timeout = 15
@@ -48,22 +51,63 @@ class StorePeer:
         _config.LOG_HANDLER_LEVEL = "none"
 
     def send(self, objects: Sequence[Outgoing]) -> Iterator[tuple[Outgoing, Answer]]:
-        """Send over one association."""
+        """Send over one association: the one that was kept, or a new one."""
         contexts, left_out = _contexts(objects)
         for outgoing in left_out:
             yield outgoing, Answer(Fate.LATER, "more kinds of objects than one association can carry")
-        association = self._associate(contexts)
-        if isinstance(association, Answer):
-            for outgoing in objects:
-                yield outgoing, association
-            return
+        association, is_kept = self._association(contexts)
         try:
             for outgoing in objects:
-                if outgoing not in left_out:
-                    yield outgoing, self._store(association, outgoing)
+                if outgoing in left_out:
+                    continue
+                if is_kept and not isinstance(association, Answer):
+                    association, answer = self._try_kept(association, contexts, outgoing)
+                    is_kept = False
+                else:
+                    answer = association if isinstance(association, Answer) else self._store(association, outgoing)
+                yield outgoing, answer
         finally:
+            self._keep(association)
+
+    def _try_kept(
+        self, association: Association, contexts: list[PresentationContext], outgoing: Outgoing
+    ) -> tuple[Association | Answer, Answer]:
+        """Send the first object over what was kept; where the peer has ended that, over a new association."""
+        try:
+            return association, self._store(association, outgoing)
+        except BrokenOff:  # no fault of the object
+            fresh = self._associate(contexts)
+            return fresh, fresh if isinstance(fresh, Answer) else self._store(fresh, outgoing)
+
+    def rest(self, *, at_once: bool = False) -> None:
+        """Release the association that was kept, when its time is over or the peer has ended it."""
+        if self._kept is None:
+            return
+        association, _, until = self._kept
+        if at_once or time.monotonic() >= until or not association.is_established:
+            self._kept = None
             if association.is_established:
                 association.release()
+
+    def _association(self, contexts: list[PresentationContext]) -> tuple[Association | Answer, bool]:
+        """The association that was kept, if it serves, else a new one; and which of the two."""
+        if self._kept is not None:
+            association, proposed, _ = self._kept
+            if association.is_established and _kinds(contexts) <= proposed:
+                self._kept = None
+                return association, True
+            self.rest(at_once=True)
+        return self._associate(contexts), False
+
+    def _keep(self, association: Association | Answer) -> None:
+        """Keep it open if the peer takes every kind of object in some way; else it is asked anew each time."""
+        if isinstance(association, Answer) or not association.is_established:
+            return
+        taken = {one.abstract_syntax for one in association.accepted_contexts}
+        takes_all = taken >= {one.abstract_syntax for one in association.requestor.requested_contexts}
+        keep_s = self._destination.keep_open_seconds if takes_all else 0.0
+        self._kept = association, _kinds(association.requestor.requested_contexts), time.monotonic() + keep_s
+        self.rest()
 
     def _associate(self, contexts: list[PresentationContext]) -> Association | Answer:
         there = self._destination
@@ -135,6 +179,11 @@ def _contexts(objects: Sequence[Outgoing]) -> tuple[list[PresentationContext], l
         else:
             wanted |= kinds
     return [build_context(sop_class, [syntax]) for sop_class, syntax in wanted], left_out
+
+
+def _kinds(contexts: list[PresentationContext]) -> frozenset[tuple[str, str]]:
+    """Class and transfer syntax of each context."""
+    return frozenset((str(one.abstract_syntax), str(syntax)) for one in contexts for syntax in one.transfer_syntax)
 
 
 def _is_jpeg_still(outgoing: Outgoing) -> bool:

@@ -37,6 +37,9 @@ class StowPeer:
         self._url = f"{(destination.dicomweb or '').rstrip('/')}/studies"
         self._client = client(destination)
 
+    def rest(self, *, at_once: bool = False) -> None:
+        """Nothing is kept open."""
+
     def send(self, objects: Sequence[Outgoing]) -> Iterator[tuple[Outgoing, Answer]]:
         """Post them in order, as many together as are small."""
         for batch in _batches(objects):

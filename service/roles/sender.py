@@ -18,9 +18,8 @@ def run(app: App, stop: threading.Event) -> None:
     """A thread for each destination, so that one that is slow or away holds up no other; likewise for asking it."""
     ledger = app.ledger
     guarded(lambda: ledger.take_back_outgoing(lambda one: has_ended(one, app.machine), ledger.clock()), "taking over")
-    steps: list[tuple[Callable[[], object], str]] = [
-        (one.step, "sending") for one in senders(app.ledger, app.settings, owner("sender", app.machine), begins(app))
-    ]
+    everyone = senders(app.ledger, app.settings, owner("sender", app.machine), begins(app))
+    steps: list[tuple[Callable[[], object], str]] = [(one.step, "sending") for one in everyone]
     steps += [(one.step, "confirming") for one in confirmers(app.ledger, app.settings)]
     to_scanners = answerer(app.ledger, app.settings)
     if to_scanners is not None:
@@ -33,6 +32,8 @@ def run(app: App, stop: threading.Event) -> None:
         beat.now_and_then()
     for thread in loops:
         thread.join(app.settings.listener.drain_seconds)
+    for one in everyone:
+        guarded(one.close, "closing")
 
 
 def _repeat(app: App, step: Callable[[], object], name: str, stop: threading.Event) -> None:

@@ -4,6 +4,7 @@ import http.server
 import json
 import socket
 import threading
+import time
 from collections import deque
 from io import BytesIO
 from pathlib import Path
@@ -85,6 +86,13 @@ def pacs():
             one.stop()
 
 
+def until(condition, seconds=20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.02)
+
+
 class Clock:
     def __init__(self) -> None:
         self.now = 1_000_000.0
@@ -130,7 +138,15 @@ def posted(ledger: Ledger, tmp_path: Path, encode, clock: Clock):
 
 def destination(port: int, name: str = "pacs", **changes: object) -> Destination:
     return Destination(
-        **{"name": name, "ae_title": "PACS", "host": "127.0.0.1", "port": port, "timeout_seconds": 5} | changes
+        **{
+            "name": name,
+            "ae_title": "PACS",
+            "host": "127.0.0.1",
+            "port": port,
+            "timeout_seconds": 5,
+            "keep_open_seconds": 0,
+        }
+        | changes
     )
 
 
@@ -275,6 +291,9 @@ def test_a_destination_that_is_away_is_not_knocked_at_all_day(ledger, posted, cl
     knocks: list[float] = []
 
     class Away:
+        def rest(self, *, at_once=False):
+            """Nothing is open."""
+
         def send(self, objects):
             knocks.append(clock.now)
             raise Unreachable("away")
@@ -353,6 +372,47 @@ def test_an_overlay_in_jpeg_is_decoded_for_a_peer_that_takes_none(pacs, tmp_path
     stored = read_dataset(BytesIO(encoded), is_implicit_VR=True, is_little_endian=True)
     assert (uid, stored.PhotometricInterpretation) == ("2.25.1", "RGB")
     assert np.allclose(np.frombuffer(stored.PixelData, np.uint8).reshape(16, 24, 3), picture, atol=3)
+
+
+def test_an_association_stays_open_for_what_comes_next_and_no_longer(ledger, posted, pacs, tmp_path, clock) -> None:
+    there = pacs()
+    out = sender(ledger, destination(there.port, keep_open_seconds=0.3), tmp_path, clock)
+    for count in (1, 2):
+        posted("pacs")
+        assert out.step() == 1
+        assert (len(there.stored), len(there.contexts)) == (count, 1)
+        assert len(there.server.active_associations) == 1
+    until(lambda: not (out.step() or there.server.active_associations))
+    posted("pacs")
+    assert out.step() == 1
+    assert len(there.contexts) == 2
+    out.close()
+    until(lambda: not there.server.active_associations)
+
+
+def test_a_kept_association_that_the_peer_ended_costs_the_object_nothing(ledger, posted, pacs, tmp_path, clock) -> None:
+    there = pacs()
+    out = sender(ledger, destination(there.port, keep_open_seconds=30), tmp_path, clock)
+    posted("pacs")
+    assert out.step() == 1
+    there.statuses.append(-1)  # aborts in the midst of the next object
+    posted("pacs")
+    assert out.step() == 1
+    assert [row.attempt for row in ledger.outgoing()] == [1, 1]
+    (kept,) = there.server.active_associations
+    kept.abort()
+    posted("pacs")
+    assert out.step() == 1
+    assert (len(there.stored), len(there.contexts)) == (3, 3)
+    out.close()
+
+
+def test_an_association_on_which_something_was_not_taken_is_not_kept(ledger, posted, pacs, tmp_path, clock) -> None:
+    there = pacs(CAPTURE)
+    out = sender(ledger, destination(there.port, keep_open_seconds=30), tmp_path, clock)
+    posted("pacs"), posted("pacs", sop_class=CAPTURE)
+    out.step()
+    until(lambda: not there.server.active_associations)
 
 
 def test_rejected_for_good_is_a_dead_letter_until_re_driven(ledger, posted, pacs, tmp_path, clock) -> None:
