@@ -44,7 +44,7 @@ def footer(result: Result | None, making: Making) -> str:
 
 
 def pictures(content: Content, making: Making) -> Iterator[Shown]:
-    """All still pictures of a study, one after the other: only one is in memory."""
+    """All still pictures of a study, one after the other, each drawn when it is asked for."""
     clips = {clip.sop_instance_uid: clip for one in content.results for clip in one.acquisition.clips}
     for result in content.results:
         yield from _of_result(result, clips, making)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import simplejpeg
@@ -53,14 +54,23 @@ def secondary_captures(content: Content, headers: Mapping[str, Dataset], making:
         Prepared headers (:func:`service.report.source.header`) by SOP Instance UID.
         The pixels come from the acquisitions' own clips.
     """
-    made: list[ReportObject] = []
-    for shown in pictures(content, making):
-        if shown.image.sop_instance_uid in headers:
-            made.append(_still(shown, headers[shown.image.sop_instance_uid], making, len(made) + 1))
+    made = _stills(content, headers, making)
     for clip in overlay_clips(content):
         if clip.clip.sop_instance_uid in headers:
             made.append(_cine(clip, headers[clip.clip.sop_instance_uid], making, len(made) + 1))
     return made
+
+
+def _stills(content: Content, headers: Mapping[str, Dataset], making: Making) -> list[ReportObject]:
+    """Each picture is coded and written while the next one is drawn; two at most are in memory."""
+    made: list[Future[ReportObject]] = []
+    with ThreadPoolExecutor(1) as coder:
+        for shown in pictures(content, making):
+            if (source := headers.get(shown.image.sop_instance_uid)) is not None:
+                if made:
+                    made[-1].result()
+                made.append(coder.submit(_still, shown, source, making, len(made) + 1))
+        return [one.result() for one in made]
 
 
 def _still(shown: Shown, source: Dataset, making: Making, number: int) -> ReportObject:
@@ -178,10 +188,7 @@ def _cine(shown: ShownClip, source: Dataset, making: Making, number: int) -> Rep
     cut = replace(wanted, stop=min(stop, wanted.start + _MOST_FRAMES))
     if cut.stop < stop:
         cut = replace(cut, caption=f"{cut.caption} · first {_MOST_FRAMES} frames")
-    coded, shape = [], (0, 0)
-    for picture in overlay_frames(cut, clip, footer(None, making)):
-        coded.append(_coded(picture, _CLIP_QUALITY))
-        shape = (picture.shape[0], picture.shape[1])
+    coded, shape = _coded_frames(cut, clip, footer(None, making))
     made = _named(shown, b"".join(coded), source, making, number)
     if (kept := take_over(made, making)) is not None:
         return kept
@@ -192,6 +199,19 @@ def _cine(shown: ShownClip, source: Dataset, making: Making, number: int) -> Rep
     elements[0x00280009] = element(0x00280009, "AT", b"\x18\x00\x63\x10")  # frames follow each other in Frame Time
     write(making.folder / made.file, elements, made.transfer_syntax_uid, fragments(coded))
     return made
+
+
+def _coded_frames(cut: OverlayClip, clip: Clip, below: str) -> tuple[list[bytes], tuple[int, int]]:
+    """Each frame is coded while the next one is decoded and drawn; with their rows and columns."""
+    coded: list[Future[bytes]] = []
+    shape = (0, 0)
+    with ThreadPoolExecutor(1) as coder:
+        for picture in overlay_frames(cut, clip, below):
+            shape = (picture.shape[0], picture.shape[1])
+            if coded:
+                coded[-1].result()
+            coded.append(coder.submit(_coded, picture.copy(), _CLIP_QUALITY))
+        return [one.result() for one in coded], shape
 
 
 def _frame_time_ms(clip: Clip, shown: OverlayClip) -> float:
