@@ -238,6 +238,9 @@ class Moody:
         self.knocks: list[float] = []
         self.offered = 0
 
+    def rest(self, *, at_once=False):
+        self.peer.rest(at_once=at_once)
+
     def send(self, objects):
         self.knocks.append(self.clock.now)
         match int((self.clock.now - self.began) // 86_400):
