@@ -2,7 +2,7 @@
 
 Everything that touches pixels or foreign code goes through here, so that a crash, a hang, a fork or a gigabyte of
 output harms nothing else. The child is forked from a fork server (which has imported the heavy libraries once),
-leads a session of its own so that its whole group can be killed, and dies with its parent: when the parent's end of
+leads a process group of its own that can be killed as a whole, and dies with its parent: when the parent's end of
 the start-up pipe closes, the kernel itself kills the child's group, even one that holds the interpreter's lock.
 
 Forking so large a process takes twenty milliseconds. Therefore some children stand ready, confined to waiting; each
@@ -309,7 +309,7 @@ def _kill(child: _Child) -> None:
     """End the child and whatever it forked; harmless when all are gone."""
     if child.process.pid is not None:
         for kill in (os.killpg, os.kill):
-            # The child may not have reached setsid() yet, hence the second call for the process itself.
+            # The child may not have reached setpgrp() yet, hence the second call for the process itself.
             try:
                 kill(child.process.pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):

@@ -59,7 +59,7 @@ def main(work: Connection) -> None:
 
     The function is unpickled under the limits: to import it may run foreign code.
     """
-    os.setsid()
+    os.setpgrp()  # no session: Linux schedules each as a group of its own, and a niceness counts only within one
     signal.signal(REHEARSE, signal.SIG_DFL)
     _die_with_parent()
     gc.set_threshold(*_COLLECTED)

@@ -167,7 +167,7 @@ def bench_associations(bench: Bench) -> None:
 _BURN = """
 import os
 from service.roles.worker import yield_to_others
-os.setsid()
+os.setpgrp()
 yield_to_others()
 while True: pass
 """
