@@ -35,7 +35,7 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
+def until(condition: Callable[[], object], seconds: float = 120) -> None:
     """Poll until true, with a limit."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -164,7 +164,7 @@ class Nmus:
 
     def start_listening(self, crash_at: str = "", role: str = "") -> None:
         self.start(role, crash_at)
-        until(self.listening, 60)
+        until(self.listening, 240)
 
     def kill(self) -> None:
         """End everything as the power would."""

@@ -91,7 +91,7 @@ def encode() -> Callable[[Dataset], bytes]:
     return encoded
 
 
-def until(condition: Callable[[], object], seconds: float = 10) -> None:
+def until(condition: Callable[[], object], seconds: float = 60) -> None:
     """Poll until true, with a limit."""
     deadline = time.monotonic() + seconds
     while not condition():
