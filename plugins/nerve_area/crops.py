@@ -74,10 +74,9 @@ class Frame:
         return np.asarray((np.abs(column - SIDE / 2 + 0.5) < SIDE / 2) & (np.abs(row - SIDE / 2 + 0.5) < SIDE / 2))
 
 
-Mode = Literal["caliper", "searched", "point", "unmarked"]
-"""What a crop shows in its middle: a nerve whose axes a person marked, one whose axes an earlier search found (they are
-less certain), a place inside a nerve, or nothing that anybody marked."""
-_MODE_LEVEL: dict[Mode, float] = {"caliper": 1.0, "searched": 0.75, "point": 0.0, "unmarked": 0.5}
+Mode = Literal["caliper", "point", "unmarked"]
+"""What a crop shows in its middle: a nerve of known axes, a place inside a nerve, or nothing that anybody marked."""
+_MODE_LEVEL: dict[Mode, float] = {"caliper": 1.0, "point": 0.0, "unmarked": 0.5}
 
 
 def planes(crop: npt.NDArray[np.generic], mode: Mode, log_aspect: float) -> FloatImage:
@@ -96,7 +95,7 @@ def _soft_seed(mode: Mode) -> FloatImage:
     """The mark's plane: a soft disc of the half axes, a blob, or nothing."""
     axis = (np.arange(SIDE, dtype=np.float32) + 0.5) / SIDE * 2 - 1
     radius = np.hypot(axis[None], axis[:, None]) * CALIPER_SPAN
-    if mode in {"caliper", "searched"}:
+    if mode == "caliper":
         return np.asarray(1 / (1 + np.exp((radius - 1) / 0.25)), np.float32)
     if mode == "point":
         return np.asarray(np.exp(-(radius**2) / (2 * 0.25**2)), np.float32)

@@ -12,8 +12,7 @@ from plugins.nerve_area.training.dataset import Case, ellipse_of, noisy
 from plugins.nerve_area.training.simulate import simulated
 
 PATCH = 128
-UNMARKED_SHARE = 0.15
-MODES, MODE_SHARES = ("caliper", "searched", "point"), (0.45, 0.25, 0.30)
+UNMARKED_SHARE = 0.25
 PICTURE_MM = 38.0
 """Width that is taken for every picture: that of the probe."""
 
@@ -162,17 +161,12 @@ class Samples(torch.utils.data.IterableDataset):
         return torch.from_numpy(planes(recoloured(rng, grey), "unmarked", 0.0)), torch.from_numpy(truth)
 
     def cropped(self, rng, item, warp, target, ellipse, wanted):  # noqa: PLR0917
-        mode = MODES[int(rng.choice(len(MODES), p=MODE_SHARES))]
-        if mode == "caliper":
-            # nearly the noise of a reader throughout, so that the network learns how far to trust such a seed
-            harder = np.exp(rng.normal() * 0.2)
+        caliper = rng.random() < 0.5
+        if caliper:
+            harder = np.exp(rng.normal() * 0.3)
             seed = noisy(ellipse, rng, 0.10 * harder, 0.12 * harder, 6 * harder)
-        elif mode == "searched":
-            harder = np.exp(rng.normal() * 0.4)
-            seed = noisy(ellipse, rng, 0.15 * harder, 0.12 * harder, 10 * harder)
-            seed[2:4] *= np.exp(np.clip(rng.normal() * 0.2 * harder, -0.7, 0.7))
-        half = (CALIPER_SPAN * seed[2], CALIPER_SPAN * seed[3]) if mode != "point" else (0.0, 0.0)
-        if mode == "point":
+            half = (CALIPER_SPAN * seed[2], CALIPER_SPAN * seed[3])
+        else:
             seed = noisy(ellipse, rng, 0.2 * np.exp(rng.normal() * 0.3), 0, 0)
             side = ellipse[2] * np.exp(rng.uniform(np.log(1.25), np.log(5.0)))
             half = (side, side)
@@ -182,4 +176,6 @@ class Samples(torch.utils.data.IterableDataset):
         mine = mine if wanted else np.zeros_like(mine)
         truth = np.stack([mine, nerves, vessels]).astype(np.float32) / 255
         crop = recoloured(rng, grey)
-        return torch.from_numpy(planes(crop, mode, np.log(half[0] / half[1]))), torch.from_numpy(truth)
+        return torch.from_numpy(
+            planes(crop, "caliper" if caliper else "point", np.log(half[0] / half[1]))
+        ), torch.from_numpy(truth)

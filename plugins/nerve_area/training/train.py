@@ -1,7 +1,7 @@
 """Train: ``python -m plugins.nerve_area.training.train NAME FOLD MINUTES [START.pt]``, writes ``NAME.pt``.
 
-``FOLD`` is the fold left out for validation, or ``all`` to train on all three. AdamW, warm-up and cosine, moving
-average of the weights. With ``START`` the training goes on from those weights with a lower peak.
+``FOLD`` is the fold left out for validation, or ``all`` to train on all three. AdamW, warm-up and cosine, bfloat16
+autocast, moving average of the weights. With ``START`` the training goes on from those weights with a lower peak.
 The test block is never trained on.
 """
 
@@ -19,7 +19,7 @@ from plugins.nerve_area.training.dataset import load
 from plugins.nerve_area.training.network import SeededNet
 from plugins.nerve_area.training.samples import Samples
 
-BATCH = 16
+BATCH = 32
 PEAK = 3e-3
 
 
@@ -49,11 +49,11 @@ def main(name, fold, minutes, start_from=None):
     torch.manual_seed(seed)
     cases = [c for c in load() if c.fold >= 0 and str(c.fold) != fold]
     samples = Samples(cases, seed, fading=0 if start_from else 16_000)
-    loader = torch.utils.data.DataLoader(samples, BATCH)
+    loader = torch.utils.data.DataLoader(samples, BATCH, num_workers=1, prefetch_factor=6)
     net = SeededNet()
     if start_from:
         net.load_state_dict(torch.load(start_from), strict=False)
-    peak = PEAK / 3 if start_from else PEAK
+    peak = PEAK / 2 if start_from else PEAK
     net = net.to(memory_format=torch.channels_last)
     average = copy.deepcopy(net)
     optimiser = torch.optim.AdamW(net.parameters(), PEAK, weight_decay=0.02)
@@ -62,21 +62,22 @@ def main(name, fold, minutes, start_from=None):
         share = (time.time() - start) / (60 * minutes)
         if share >= 1:
             break
-        rate = peak * min(1, (step + 1) / 40) * max(0.003, 0.5 * (1 + torch.cos(torch.tensor(share * 3.14159)).item()))
+        rate = peak * min(1, (step + 1) / 100) * max(0.003, 0.5 * (1 + torch.cos(torch.tensor(share * 3.14159)).item()))
         for group in optimiser.param_groups:
             group["lr"] = rate
-        logits = net(x.contiguous(memory_format=torch.channels_last))
-        loss, overlap = loss_of(logits, truth, (x[:, 1].amax((1, 2)) == 0).float())
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = net(x.contiguous(memory_format=torch.channels_last))
+        loss, overlap = loss_of(logits.float(), truth, (x[:, 1].amax((1, 2)) == 0).float())
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)
         optimiser.step()
-        keep = min(0.995, step / (step + 20))
+        keep = min(0.998, step / (step + 20))
         with torch.no_grad():
             for a, b in zip(average.state_dict().values(), net.state_dict().values(), strict=True):
                 a.mul_(keep).add_(b, alpha=1 - keep) if a.is_floating_point() else a.copy_(b)
         running = 0.99 * running + 0.01 * overlap if step else overlap
-        if step % 50 == 49:
+        if step % 100 == 99:
             spent = f"{time.time() - start:.0f} s, {time.process_time():.0f} s of work"
             print(f"step {step} {spent}, 1 - Dice {running:.4f} rate {rate:.5f}", flush=True)
             torch.save(average.state_dict(), f"{name}.pt")
