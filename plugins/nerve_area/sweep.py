@@ -178,6 +178,7 @@ def _page(nerve: NerveImage, rows: Sequence[Followed], smooth: Array, image: Fra
         image,
         crop_around((largest.outline,), nerve.clip.frames.shape),
         lines,
+        text=(ends,),
     )
     chart = Chart("Area along the sweep", "frame", "area, mm²", series)
-    return Page("Nerve area along a sweep", (panel, Panel(chart=chart), Panel(text=(ends,))), ())
+    return Page("Nerve area along a sweep", (panel, Panel(chart=chart)), ())

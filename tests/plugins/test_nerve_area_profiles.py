@@ -127,6 +127,8 @@ def test_a_sweep_finds_the_frame_of_the_largest_area():
     assert value(swept, "area_variability") == pytest.approx(areas.max() / areas.min(), rel=0.2)
     assert swept.overlay_clip is not None
     assert len(swept.overlay_clip.marks) == 20
+    largest, _ = swept.pages[0].panels
+    assert largest.text == ("followed from frame 0 to 19 of 0 to 19",)
     assert value(total, "area") == pytest.approx(areas[0], rel=0.05)
 
 
