@@ -13,7 +13,7 @@ from service.report.structured_report import structured_reports
 from service.report.values import Content, Making, ReportObject
 
 KINDS = ("reports", "pictures")
-"""What is coded, and what is drawn: the two take about as long as each other."""
+"""What is coded, with the pictures that fit in beside it, and what else is drawn: the two take about as long."""
 
 
 def reports(
@@ -44,8 +44,8 @@ def reports(
                 from service.report.presentation_states import presentation_states  # noqa: PLC0415 - brings highdicom
 
                 made += presentation_states(content, headers, making)
-        if "pictures" in kinds and making.plan.secondary_capture:
-            made += secondary_captures(content, headers, making)
+        if making.plan.secondary_capture:
+            made += secondary_captures(content, headers, making, kinds)
         if "pictures" in kinds and making.plan.pdf:
             from service.report.encapsulated_pdf import encapsulated_pdf  # noqa: PLC0415 - only where it is asked for
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from io import BytesIO
 
-import numpy as np
 import simplejpeg
 from pydicom import Dataset
 from reportlab.lib.pagesizes import A4
@@ -100,8 +99,9 @@ def _pictures(shown: Iterable[Shown]) -> Iterator[Flowable]:
         if number == 0:
             yield PageBreak()
             yield paragraph("Pictures", HEADING)
-        coded = simplejpeg.encode_jpeg(np.ascontiguousarray(one.picture), quality=_QUALITY, colorsubsampling="444")
-        rows, columns = one.picture.shape[:2]
+        picture = one.draw()
+        coded = simplejpeg.encode_jpeg(picture, quality=_QUALITY, colorsubsampling="444")
+        rows, columns = picture.shape[:2]
         scale = min(WIDTH / columns, _PICTURE_HEIGHT / rows)
         image = Image(BytesIO(coded), columns * scale, rows * scale)
         yield KeepTogether([paragraph(one.title, STRONG), image, Spacer(0, 6)])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from plugins.contract import (
     Clip,
@@ -32,8 +33,13 @@ class Shown:
     key: str
     title: str
     image: FrameRef
-    picture: Picture
+    draw: Callable[[], Picture]
     side: Side = Side.UNKNOWN
+
+    @property
+    def is_overlay(self) -> bool:
+        """Of one image; else a page."""
+        return "|overlay|" in self.key
 
 
 def footer(result: Result | None, making: Making) -> str:
@@ -44,7 +50,7 @@ def footer(result: Result | None, making: Making) -> str:
 
 
 def pictures(content: Content, making: Making) -> Iterator[Shown]:
-    """All still pictures of a study, one after the other, each drawn when it is asked for."""
+    """All still pictures of a study, one after the other; nothing is drawn yet."""
     clips = {clip.sop_instance_uid: clip for one in content.results for clip in one.acquisition.clips}
     for result in content.results:
         yield from _of_result(result, clips, making)
@@ -52,8 +58,8 @@ def pictures(content: Content, making: Making) -> Iterator[Shown]:
         for number, sheet in enumerate(conclusion.pages, 1):
             at = _anchor(sheet, conclusion.evidence) or next((FrameRef(uid) for uid in clips), None)
             if at is not None:
-                drawn = page(sheet, lambda ref: clips.get(ref.sop_instance_uid), footer(None, making))
-                yield Shown(f"sc|conclusion|{conclusion.name}|{number}", sheet.title, at, drawn)
+                draw = partial(_page, sheet, clips, footer(None, making))
+                yield Shown(f"sc|conclusion|{conclusion.name}|{number}", sheet.title, at, draw)
 
 
 def _of_result(result: Result, clips: Mapping[str, Clip], making: Making) -> Iterator[Shown]:
@@ -67,13 +73,17 @@ def _of_result(result: Result, clips: Mapping[str, Clip], making: Making) -> Ite
             caption = of_finding(result, outcome, whole, below)
         else:
             lines, caption = outcome.lines, of_refusal(result, outcome, below)
-        drawn = overlay(clip, outcome.image.frame, lines, caption)
-        yield Shown(f"sc|{about}|overlay|{number}", caption.title, outcome.image, drawn, result.acquisition.side)
+        draw = partial(overlay, clip, outcome.image.frame, lines, caption)
+        yield Shown(f"sc|{about}|overlay|{number}", caption.title, outcome.image, draw, result.acquisition.side)
     sheets = [(sheet, outcome.image) for outcome in _with_pages(result) for sheet in outcome.pages]
     for number, (sheet, image) in enumerate(sheets, 1):
         at = image or _anchor(sheet, ()) or FrameRef(result.acquisition.clips[0].sop_instance_uid)
-        drawn = page(sheet, lambda ref: clips.get(ref.sop_instance_uid), below)
-        yield Shown(f"sc|{about}|page|{number}", sheet.title, at, drawn, result.acquisition.side)
+        draw = partial(_page, sheet, clips, below)
+        yield Shown(f"sc|{about}|page|{number}", sheet.title, at, draw, result.acquisition.side)
+
+
+def _page(sheet: Page, clips: Mapping[str, Clip], below: str) -> Picture:
+    return page(sheet, lambda ref: clips.get(ref.sop_instance_uid), below)
 
 
 def to_draw(result: Result) -> Iterator[tuple[Finding | NotAssessable, Finding | None]]:

@@ -11,7 +11,7 @@ destination that wants captures in another way (``captures``) has them made with
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
@@ -45,47 +45,61 @@ _PER_GENERATION = 1000
 """Instance numbers of one generation: what a later one adds comes after all of the earlier."""
 
 
-def secondary_captures(content: Content, headers: Mapping[str, Dataset], making: Making) -> list[ReportObject]:
-    """Write all overlays of a study into ``making.folder``.
+def secondary_captures(
+    content: Content, headers: Mapping[str, Dataset], making: Making, kinds: Sequence[str] = ("reports", "pictures")
+) -> list[ReportObject]:
+    """Write overlays of a study into ``making.folder``.
 
     Parameters
     ----------
     headers:
         Prepared headers (:func:`service.report.source.header`) by SOP Instance UID.
         The pixels come from the acquisitions' own clips.
+    kinds:
+        ``reports`` for what is drawn beside the reports: overlays, and pages too where there are clips; ``pictures``
+        for the rest. So two children that make one each have about the same to do.
     """
-    made = _stills(content, headers, making)
-    for clip in overlay_clips(content):
-        if clip.clip.sop_instance_uid in headers:
-            made.append(_cine(clip, headers[clip.clip.sop_instance_uid], making, len(made) + 1))
+    clips = [one for one in overlay_clips(content) if one.clip.sop_instance_uid in headers]
+    stills = [one for one in pictures(content, making) if one.image.sop_instance_uid in headers]
+    numbered = [
+        (number, one)
+        for number, one in enumerate(stills, 1)
+        if ("reports" if one.is_overlay or clips else "pictures") in kinds
+    ]
+    made = _stills(numbered, headers, making)
+    for number, clip in enumerate(clips if "pictures" in kinds else (), len(stills) + 1):
+        made.append(_cine(clip, headers[clip.clip.sop_instance_uid], making, number))
     return made
 
 
-def _stills(content: Content, headers: Mapping[str, Dataset], making: Making) -> list[ReportObject]:
+def _stills(
+    numbered: Sequence[tuple[int, Shown]], headers: Mapping[str, Dataset], making: Making
+) -> list[ReportObject]:
     """Each picture is coded and written while the next one is drawn; two at most are in memory."""
     made: list[Future[ReportObject]] = []
     with ThreadPoolExecutor(1) as coder:
-        for shown in pictures(content, making):
-            if (source := headers.get(shown.image.sop_instance_uid)) is not None:
-                if made:
-                    made[-1].result()
-                made.append(coder.submit(_still, shown, source, making, len(made) + 1))
+        for number, shown in numbered:
+            picture = shown.draw()
+            if made:
+                made[-1].result()
+            source = headers[shown.image.sop_instance_uid]
+            made.append(coder.submit(_still, shown, picture, source, making, number))
         return [one.result() for one in made]
 
 
-def _still(shown: Shown, source: Dataset, making: Making, number: int) -> ReportObject:
+def _still(shown: Shown, picture: Picture, source: Dataset, making: Making, number: int) -> ReportObject:
     if making.plan.lossless_captures:
-        pixels, syntax = shown.picture.tobytes(), ExplicitVRLittleEndian
+        pixels, syntax = picture.tobytes(), ExplicitVRLittleEndian
     else:
-        pixels, syntax = _coded(shown.picture, _QUALITY), JPEGBaseline8Bit
+        pixels, syntax = _coded(picture, _QUALITY), JPEGBaseline8Bit
     made = _named(shown, pixels, source, making, number)
     made = replace(made, sop_class_uid=_SC, transfer_syntax_uid=str(syntax))
     if (kept := take_over(made, making)) is not None:
         return kept
     elements = _capture(made, source, shown, shown.image.frame, making)
-    rows, columns, _ = shown.picture.shape
+    rows, columns, _ = picture.shape
     if syntax == JPEGBaseline8Bit:
-        elements |= _lossy(source, shown.picture.size / len(pixels)) | _pixels("YBR_FULL_422", rows, columns)
+        elements |= _lossy(source, picture.size / len(pixels)) | _pixels("YBR_FULL_422", rows, columns)
         coded = fragments([pixels])
     else:
         elements |= taken(source, _LOSS_BEFORE) if _is_lossy(source) else {}
