@@ -123,7 +123,7 @@ def _status(connection: socket.socket) -> int:
     """Of the C-STORE-RSP that comes."""
     _kind, _, length = struct.unpack(">BBI", _exactly(connection, 6))
     reply = _exactly(connection, length)
-    at = reply.index(struct.pack("<HHI", 0, 0x0900, 2)) + 8
+    at = reply.rindex(struct.pack("<HHI", 0, 0x0900, 2)) + 8  # a message's number may look like it, before
     return int(struct.unpack_from("<H", reply, at)[0])
 
 

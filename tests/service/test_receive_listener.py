@@ -323,7 +323,7 @@ def test_peers_that_say_nothing_or_drip_are_dropped(listening, until) -> None:
 
 
 def test_strangers_of_one_address_are_counted(listening, until) -> None:
-    here = listening(maximum_unestablished_per_address=3, acse_timeout_seconds=30)
+    here = listening(maximum_unestablished_per_address=3, acse_timeout_seconds=5)
     connections = [socket.create_connection(("127.0.0.1", here.port), timeout=5) for _ in range(8)]
     until(lambda: here.provider.rejections["unestablished"] == 5)
     assert here.provider.associations <= 3
@@ -410,7 +410,7 @@ def test_a_full_disk_is_told_as_such_and_for_now(listening, an_image, monkeypatc
 def test_a_ledger_that_is_away_is_told_as_such(listening, an_image, monkeypatch) -> None:
     here = listening()
 
-    def away(instance):
+    def away(*_arguments):
         raise LedgerUnavailable("ledger: locked; wait")
 
     monkeypatch.setattr(here.ledger, "keep", away)
