@@ -76,8 +76,7 @@ def draw_lines(canvas: Canvas, field: Field, lines: Sequence[Line]) -> None:
             canvas.line(points, colour, width=width, dash=dash, edge=1)
         if line.role is LineRole.MEASURE and len(points) == 2:
             _ends(canvas, points, colour)
-        if line.label and points:
-            _label(canvas, field, points, line.label, colour)
+    _label_all(canvas, field, sorted(lines, key=lambda one: -order.index(one.role)))
 
 
 def _ends(canvas: Canvas, points: Sequence[XY], colour: Colour) -> None:
@@ -89,15 +88,42 @@ def _ends(canvas: Canvas, points: Sequence[XY], colour: Colour) -> None:
         canvas.line([(x - across[0], y - across[1]), (x + across[0], y + across[1])], colour, width=2, edge=1)
 
 
-def _label(canvas: Canvas, field: Field, points: Sequence[XY], words: str, colour: Colour) -> None:
-    """A label beside the middle of a measured length, else beside the rightmost point; kept inside the field."""
+_LABEL_SIZE, _LABEL_HEIGHT = 18, 22
+
+
+def _label_all(canvas: Canvas, field: Field, lines: Sequence[Line]) -> None:
+    """Labels where no other one lies; what is more important comes first and keeps its place."""
+    taken: list[Place] = []
+    for line in lines:
+        if not line.label or not line.points:
+            continue
+        width = width_of(line.label, _LABEL_SIZE) + 4
+        x, y = _beside(field, [field.place(point) for point in line.points], width)
+        lowest = field.y + field.height - _LABEL_HEIGHT
+        tried = [(x, min(max(y + step * _LABEL_HEIGHT, field.y), lowest), width, _LABEL_HEIGHT) for step in _STEPS]
+        place = next((one for one in tried if not any(_meet(one, other) for other in taken)), tried[0])
+        taken.append(place)
+        middle = (place[0], place[1] + _LABEL_HEIGHT / 2)
+        canvas.text(middle, line.label, _LABEL_SIZE, _LOOK[line.role][0], anchor="lm", edge=2)
+
+
+_STEPS = (0, 1, -1, 2, -2, 3, -3)
+"""Lines of text by which a label gives way, down and up."""
+
+
+def _beside(field: Field, points: Sequence[XY], width: float) -> XY:
+    """Left top of a label beside the middle of a measured length, else the rightmost point; inside the field."""
     x, y = max(points)
     if len(points) == 2:
         x, y = (points[0][0] + points[1][0]) / 2, (points[0][1] + points[1][1]) / 2
-    half = width_of(words, 18) + 4
-    x = min(x + 8, field.x + field.width - half)
-    y = min(max(y, field.y + 14), field.y + field.height - 14)
-    canvas.text((max(x, field.x + 4), y), words, 18, colour, anchor="lm", edge=2)
+    return max(min(x + 8, field.x + field.width - width), field.x + 4), y - _LABEL_HEIGHT / 2
+
+
+def _meet(one: Place, other: Place) -> bool:
+    return all(
+        abs(one[axis] - other[axis]) < (one[axis + 2] if one[axis] < other[axis] else other[axis + 2])
+        for axis in (0, 1)
+    )
 
 
 def draw_scale_bar(canvas: Canvas, field: Field, spacing: Spacing | None) -> None:
