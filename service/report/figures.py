@@ -88,7 +88,7 @@ def _ends(canvas: Canvas, points: Sequence[XY], colour: Colour) -> None:
         canvas.line([(x - across[0], y - across[1]), (x + across[0], y + across[1])], colour, width=2, edge=1)
 
 
-_LABEL_SIZE, _LABEL_HEIGHT = 18, 22
+_LABEL_SIZE, _LABEL_HEIGHT = 18, 22.0
 
 
 def _label_all(canvas: Canvas, field: Field, lines: Sequence[Line]) -> None:
@@ -100,10 +100,11 @@ def _label_all(canvas: Canvas, field: Field, lines: Sequence[Line]) -> None:
         width = width_of(line.label, _LABEL_SIZE) + 4
         x, y = _beside(field, [field.place(point) for point in line.points], width)
         lowest = field.y + field.height - _LABEL_HEIGHT
-        tried = [(x, min(max(y + step * _LABEL_HEIGHT, field.y), lowest), width, _LABEL_HEIGHT) for step in _STEPS]
+        tops = [min(max(y + step * _LABEL_HEIGHT, field.y), lowest) for step in _STEPS]
+        tried = [Place(x, top, width, _LABEL_HEIGHT) for top in tops]
         place = next((one for one in tried if not any(_meet(one, other) for other in taken)), tried[0])
         taken.append(place)
-        middle = (place[0], place[1] + _LABEL_HEIGHT / 2)
+        middle = (place.x, place.y + _LABEL_HEIGHT / 2)
         canvas.text(middle, line.label, _LABEL_SIZE, _LOOK[line.role][0], anchor="lm", edge=2)
 
 
@@ -120,10 +121,8 @@ def _beside(field: Field, points: Sequence[XY], width: float) -> XY:
 
 
 def _meet(one: Place, other: Place) -> bool:
-    return all(
-        abs(one[axis] - other[axis]) < (one[axis + 2] if one[axis] < other[axis] else other[axis + 2])
-        for axis in (0, 1)
-    )
+    across = one.x < other.x + other.width and other.x < one.x + one.width
+    return across and one.y < other.y + other.height and other.y < one.y + one.height
 
 
 def draw_scale_bar(canvas: Canvas, field: Field, spacing: Spacing | None) -> None:
