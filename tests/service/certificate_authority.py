@@ -23,7 +23,9 @@ class Authority:
         self.folder, self.name = folder, name
         self.key, self.certificate = folder / f"{name}.key", folder / f"{name}.pem"
         made = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3"]
-        openssl(*made, "-subj", f"/CN={name}", "-keyout", self.key, "-out", self.certificate)
+        # RFC 5280 wants them in a CA's certificate, and Python from 3.13 on asks for what RFC 5280 wants
+        usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
+        openssl(*made, *usage, "-subj", f"/CN={name}", "-keyout", self.key, "-out", self.certificate)
 
     def sign(self, name: str, days: int = 2, locked_with: str = "", rsa_bits: int = 0, host: str = "localhost") -> Made:
         key, request, certificate = (self.folder / f"{name}.{end}" for end in ("key", "csr", "pem"))
@@ -31,7 +33,7 @@ class Authority:
         locked = ["-passout", f"pass:{locked_with}"] if locked_with else ["-nodes"]
         openssl("req", "-newkey", *kind, *locked, "-subj", f"/CN={name}", "-keyout", key, "-out", request)
         names = self.folder / f"{name}.ext"
-        names.write_text(f"subjectAltName=DNS:{host},IP:127.0.0.1\n")
+        names.write_text(f"subjectAltName=DNS:{host},IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n")
         signed = ["x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key, "-CAcreateserial"]
         openssl(*signed, "-days", str(days), "-extfile", names, "-out", certificate)
         return Made(certificate, key)
