@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -85,6 +85,18 @@ class Frames(Protocol):
 
     def stream(self, start: int = 0, stop: int | None = None) -> Iterator[Grey]:
         """Frames one after the other without holding more than one; the fast way through a clip."""
+        ...
+
+
+@runtime_checkable
+class ReducedFrames(Protocol):
+    """What frames may offer besides: smaller pictures straight from the decoder, quicker than whole ones."""
+
+    def reduced(self, by: int, start: int = 0, stop: int | None = None) -> Iterator[Grey]:
+        """Frames in order with sides divided by 2 or 4: means of the pixels, to a grey level; never for measuring grey.
+
+        A last row or column that is not whole is made of what there is.
+        """
         ...
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from plugins.contract import Clip
+from plugins.contract import Clip, ReducedFrames
 from plugins.fasciculation.candidates import Candidate, Field, candidates
 from plugins.fasciculation.flow import Step, steps
 from plugins.fasciculation.grid import Floats, Grid, grid_of
@@ -86,12 +86,20 @@ def motion_of(clip: Clip, times_s: Sequence[float], inside: npt.NDArray[np.bool_
     times = np.asarray(times_s, np.float64)
     parts: list[_Part] = []
     count = 1
-    for window, core in _windows(steps(clip.frames.stream(), grid), times):
+    for window, core in _windows(_steps(clip, grid), times):
         count += sum(1 for step in window[1] if core[0] <= times[step.frame] < core[1])
         part = _judged_part(window[0], window[1], times, grid, inside=inside, core=core)
         if part is not None:
             parts.append(part)
     return _joined(parts, grid, times, count)
+
+
+def _steps(clip: Clip, grid: Grid) -> Iterator[Step]:
+    """Motion is seen in a smaller picture anyway: whoever decodes is asked for one that is small already."""
+    by, frames = grid.shrink, clip.frames
+    if by > 1 and isinstance(frames, ReducedFrames):
+        return steps(frames.reduced(by), grid.shrunk(by))
+    return steps(frames.stream(), grid)
 
 
 def block_centres(grid: Grid) -> list[tuple[float, float]]:

@@ -7,33 +7,40 @@ Lucas and Kanade, IJCAI 1981; the two-level form follows Bouguet 2001.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from plugins.fasciculation.gradients import BlockSums
 from plugins.fasciculation.grid import Floats, Grid
 
 _BLUR = 0.8
 """SD of the smoothing before differentiation, in working pixels."""
 _STIFF = 1.0
 """Added to the structure tensor (grey levels squared): a block without texture does not move."""
-_FAR = 0.35
+_FAR = 0.6
 """Displacement in working pixels, mean of three by three blocks, from which one linear step may not reach."""
 _UNLIKE = 0.2
 """Squared change over squared gradient from which a block may have moved out of reach of the linear step ..."""
 _JUMP = 4.0
 """... if that is so many times what it usually is there: noise alone makes it large where there is little texture."""
 _FAR_SHARE = 0.01
-"""Share of the blocks that must have moved so far before the coarse level is worth its time."""
+"""Share of the blocks that must have moved so far before the coarse level is asked, and then around them alone."""
+_DENSE = 0.3
+"""Share of a block's neighbourhood that must be so before it is looked at again: a single block is noise."""
+_MARGIN = 2
+"""Blocks around the far ones that are looked at again with them."""
 _MEMORY = 0.05
 """Weight of the newest picture in what is usual."""
-_ROWS = 2
-"""Every so many rows enter the sums: neighbouring rows of a smoothed picture say nearly the same."""
 _SAME = 0.02
 """Mean difference in grey levels under which two frames are the same frame recorded twice."""
+_LIMIT = 2.5
+"""No block moves further than so many working pixels of its level between two frames."""
+_CHUNK = 16
+"""Pairs of pictures whose small systems are solved together: numpy takes longer to begin than to compute them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +55,12 @@ class Step:
 
 
 def steps(frames: Iterable[npt.NDArray[np.uint8]], grid: Grid) -> Iterator[Step]:
-    """Displacement frame by frame, holding two working pictures; repeated frames are left out.
+    """Displacement frame by frame, holding a few working pictures; repeated frames are left out.
 
     Parameters
     ----------
     frames:
-        Grey frames in order, as ``Frames.stream`` gives them.
+        Grey frames in order, as ``Frames.stream`` gives them, or reduced by ``grid.shrink``.
     grid:
         The clip's working grid.
 
@@ -63,91 +70,102 @@ def steps(frames: Iterable[npt.NDArray[np.uint8]], grid: Grid) -> Iterator[Step]
         For every frame that differs from the one before, the first excepted.
     """
     lucas = _Estimator(grid)
-    before: _Picture | None = None
+    kernel = np.asarray(cv2.getGaussianKernel(5, _BLUR, cv2.CV_32F), np.float32)
+    levels: list[Floats] = []
+    indices: list[int] = []
     raw: npt.NDArray[np.uint8] | None = None
     for index, frame in enumerate(frames):
         small = grid.reduced(frame)
         if raw is not None and cv2.norm(raw, small, cv2.NORM_L1) < _SAME * small.size:
             continue
-        now = _prepared(np.asarray(cv2.GaussianBlur(small.astype(np.float32), (5, 5), _BLUR), np.float32))
-        if before is not None:
-            yield lucas.step(index, before, now)
-        before, raw = now, small
-
-
-@dataclass(frozen=True, slots=True)
-class _Picture:
-    """A smoothed picture with its gradient on every ``_ROWS``-th row."""
-
-    level: Floats
-    across: Floats
-    down: Floats
-
-
-def _prepared(level: Floats) -> _Picture:
-    """The gradient, halved: that of two pictures is added later, and their mean is what counts."""
-    across = np.asarray(cv2.Sobel(level, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 16), np.float32)
-    down = np.asarray(cv2.Sobel(level, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 16), np.float32)
-    return _Picture(level, across[::_ROWS], down[::_ROWS])
+        levels.append(np.asarray(cv2.sepFilter2D(small, cv2.CV_32F, kernel, kernel), np.float32))
+        indices.append(index)
+        raw = small
+        if len(levels) > _CHUNK:
+            yield from lucas.steps(indices, levels)
+            levels, indices = levels[-1:], indices[-1:]
+    yield from lucas.steps(indices, levels)
 
 
 class _Estimator:
     """Least squares with what every frame needs again."""
 
     def __init__(self, grid: Grid) -> None:
-        self.size = (grid.blocks[1], grid.blocks[0])
         rows, columns = grid.work
+        self.blocks = grid.blocks
+        self.side = rows // grid.blocks[0], columns // grid.blocks[1]
         self.across, self.down = np.meshgrid(np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32))
+        self.sums = BlockSums(grid.work)
         self.usual: Floats | None = None
 
-    def step(self, index: int, before: _Picture, after: _Picture) -> Step:
+    def steps(self, indices: Sequence[int], levels: Sequence[Floats]) -> list[Step]:
         """The fine level alone where little moved; else the coarse level first, and the fine one on what it leaves."""
-        fine, texture, unlike = self._solve(before, after)
-        if not self._far(fine, unlike):
-            return Step(index, fine, texture)
-        coarse, _, _ = self._solve(_half(before), _half(after), smooth=0.8)
-        start = np.asarray(cv2.GaussianBlur(2 * coarse, (3, 3), 0.7), np.float32)
-        fine, texture, _ = self._solve(before, _prepared(self._warped(after.level, start)))
-        return Step(index, start + fine, texture)
+        if len(levels) < 2:
+            return []
+        flow, texture, unlike = _solved(self.sums.of(levels, self.blocks))
+        for at in range(len(flow)):
+            rows, columns = self._far(flow[at], unlike[at])
+            if rows.stop:
+                part = (slice(rows.start * self.side[0], rows.stop * self.side[0]),
+                        slice(columns.start * self.side[1], columns.stop * self.side[1]))  # fmt: skip
+                again = self._from_afar(levels[at][part], levels[at + 1][part], flow[at, rows, columns].shape[:2])
+                flow[at, rows, columns], texture[at, rows, columns] = again
+        return [Step(index, flow[at], texture[at]) for at, index in enumerate(indices[1:])]
 
-    def _far(self, fine: Floats, unlike: Floats) -> bool:
-        """Whether a share of the blocks moved further than the linear step reaches: together far, or all at once."""
+    def _from_afar(self, before: Floats, after: Floats, blocks: tuple[int, int]) -> tuple[Floats, Floats]:
+        """Two levels: the pictures at half size, then at full size what the warp by that has left."""
+        halves = [np.asarray(cv2.pyrDown(level), np.float32) for level in (before, after)]
+        rough = [cv2.GaussianBlur(part, (3, 3), 0.8) for part in self.sums.of(halves, blocks)[:, 0]]
+        start = np.asarray(cv2.GaussianBlur(2 * _solved(np.stack(rough))[0], (3, 3), 0.7), np.float32)
+        fine, texture, _ = _solved(self.sums.of((before, self._warped(after, start)), blocks))
+        return start + fine[0], texture[0]
+
+    def _far(self, fine: Floats, unlike: Floats) -> tuple[slice, slice]:
+        """Rows and columns of the blocks around those that moved further than the linear step reaches; often none.
+
+        Far is what moved far together with its neighbours, or no longer looks at all like before.
+        """
         usual = unlike.copy() if self.usual is None else self.usual
         self.usual = usual + np.float32(_MEMORY) * (np.minimum(unlike, _JUMP * usual + np.float32(0.01)) - usual)
         together = cv2.blur(fine, (3, 3))
-        far = np.square(together).sum(axis=2) > _FAR**2
-        jumped = (unlike > _UNLIKE) & (unlike > _JUMP * usual)
-        return bool(max(np.count_nonzero(far), np.count_nonzero(jumped)) > _FAR_SHARE * unlike.size)
+        together *= together
+        far = together[..., 0] + together[..., 1] > _FAR**2
+        far |= unlike > np.maximum(_JUMP * usual, _UNLIKE)
+        if np.count_nonzero(far) <= _FAR_SHARE * far.size:
+            return slice(0, 0), slice(0, 0)
+        dense = cv2.blur(far.astype(np.float32), (3, 3)) > _DENSE
+        rows, columns = np.flatnonzero(dense.any(axis=1)), np.flatnonzero(dense.any(axis=0))
+        if not rows.size or np.count_nonzero(dense) <= _FAR_SHARE * far.size:
+            return slice(0, 0), slice(0, 0)
+        return _around(rows, self.blocks[0]), _around(columns, self.blocks[1])
 
     def _warped(self, picture: Floats, flow: Floats) -> Floats:
-        size = picture.shape[::-1]
-        across, down = (cv2.resize(np.ascontiguousarray(flow[..., axis]), size) for axis in (0, 1))
-        cv2.add(self.across, across, across)
-        cv2.add(self.down, down, down)
+        rows, columns = picture.shape
+        across, down = (cv2.resize(np.ascontiguousarray(flow[..., axis]), (columns, rows)) for axis in (0, 1))
+        cv2.add(self.across[:rows, :columns], across, across)
+        cv2.add(self.down[:rows, :columns], down, down)
         warped = cv2.remap(picture, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(warped, np.float32)
 
-    def _solve(self, before: _Picture, after: _Picture, smooth: float = 0.0) -> tuple[Floats, Floats, Floats]:
-        """One least squares step: block sums of gradient products, then a two by two system a block.
 
-        Returns displacement, texture, and the squared change over the squared gradient: about the squared
-        displacement where that is small, and large wherever the pictures no longer match.
-        """
-        across, down = cv2.add(before.across, after.across), cv2.add(before.down, after.down)
-        change = cv2.subtract(after.level[::_ROWS], before.level[::_ROWS])
-        pairs = (
-            (across, across), (down, down), (across, down), (across, change), (down, change), (change, change),
-        )  # fmt: skip
-        sums = [cv2.resize(cv2.multiply(a, b), self.size, interpolation=cv2.INTER_AREA) for a, b in pairs]
-        if smooth:
-            sums = [cv2.GaussianBlur(part, (3, 3), smooth) for part in sums]
-        xx, yy, xy, xt, yt, tt = sums
-        texture = np.minimum(xx, yy)
-        xx, yy = xx + np.float32(_STIFF), yy + np.float32(_STIFF)
-        scale = -1 / (xx * yy - xy * xy)
-        flow = np.stack(((yy * xt - xy * yt) * scale, (xx * yt - xy * xt) * scale), axis=-1)
-        return np.clip(flow, -2.5, 2.5, out=flow), np.asarray(texture, np.float32), tt / (xx + yy)
+def _around(found: npt.NDArray[np.int64], count: int) -> slice:
+    """From first to last with a margin, at least four: on an edge the coarse level sees too little."""
+    low, high = max(0, int(found[0]) - _MARGIN), min(count, int(found[-1]) + 1 + _MARGIN)
+    return slice(min(low, max(0, high - 4)), high)
 
 
-def _half(picture: _Picture) -> _Picture:
-    return _prepared(np.asarray(cv2.pyrDown(picture.level), np.float32))
+def _solved(sums: Floats) -> tuple[Floats, Floats, Floats]:
+    """A two by two system a block, from the six means of ``BlockSums.of``.
+
+    Returns displacement, with an axis (column, row) more than the means have, texture, and the squared change over
+    the squared gradient: about the squared displacement where that is small, and large wherever the pictures no longer
+    match.
+    """
+    xx, yy, xy, xt, yt, tt = sums
+    texture = np.minimum(xx, yy)
+    xx, yy = xx + np.float32(_STIFF), yy + np.float32(_STIFF)
+    scale = -1 / (xx * yy - xy * xy)
+    flow = np.empty((*xx.shape, 2), np.float32)
+    flow[..., 0] = (yy * xt - xy * yt) * scale
+    flow[..., 1] = (xx * yt - xy * xt) * scale
+    return np.clip(flow, -_LIMIT, _LIMIT, out=flow), texture, tt / (xx + yy)

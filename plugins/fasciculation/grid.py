@@ -6,7 +6,8 @@ twitch of 0.3 mm is more than one pixel.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -58,6 +59,24 @@ class Grid:
         """Height and width of a block."""
         return self.unit[0] * self.work[0] / self.blocks[0], self.unit[1] * self.work[1] / self.blocks[1]
 
+    @property
+    def shrink(self) -> int:
+        """By how much a decoder may divide the sides of a frame (1, 2 or 4) and every working pixel stay whole."""
+        numbers = [self.box.column0, self.box.row0]
+        for side, work in (
+            (self.box.row1 - self.box.row0, self.work[0]),
+            (self.box.column1 - self.box.column0, self.work[1]),
+        ):
+            numbers.append(side // work if side % work == 0 else 1)
+        return math.gcd(*numbers, 4)
+
+    def shrunk(self, by: int) -> Grid:
+        """The same grid for frames whose sides are divided by so much: same working picture, same blocks."""
+        box = self.box
+        small = Box(box.column0 // by, box.row0 // by, box.column1 // by, box.row1 // by)
+        spacing = Spacing(self.spacing.row_mm * by, self.spacing.column_mm * by) if self.spacing else None
+        return replace(self, box=small, spacing=spacing)
+
     def reduced(self, frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """One frame's tissue box as a working picture."""
         part = frame[self.box.row0 : self.box.row1, self.box.column0 : self.box.column1]
@@ -98,7 +117,15 @@ def grid_of(clip: Clip) -> Grid:
     if min(blocks) < 3:
         # smaller than three blocks: enlarged to that
         return Grid(box, spacing, (max(high, 3 * BLOCK), max(wide, 3 * BLOCK)), (max(blocks[0], 3), max(blocks[1], 3)))
-    top = box.row0 + (high - blocks[0] * BLOCK * down) // 2
-    left = box.column0 + (wide - blocks[1] * BLOCK * across) // 2
+    top = _begin(box.row0, high - blocks[0] * BLOCK * down, down)
+    left = _begin(box.column0, wide - blocks[1] * BLOCK * across, across)
     cut = Box(left, top, left + blocks[1] * BLOCK * across, top + blocks[0] * BLOCK * down)
     return Grid(cut, spacing, (blocks[0] * BLOCK, blocks[1] * BLOCK), blocks)
+
+
+def _begin(edge: int, spare: int, factor: int) -> int:
+    """Where the cut begins: in the middle, moved to where pictures that a decoder reduces have their pixels' edges."""
+    middle = edge + spare // 2
+    step = math.gcd(factor, 4)
+    below = middle - middle % step
+    return below if below >= edge else below + step if below + step <= edge + spare else middle

@@ -8,6 +8,9 @@ import numpy as np
 
 from plugins.fasciculation.grid import Floats, Grid
 
+ENOUGH = 200
+"""More blocks than this are thinned out before the fit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fit:
@@ -33,19 +36,34 @@ def without_affine(flow: Floats, weight: Floats, grid: Grid, rounds: int = 4) ->
         How much each block counts, shape (blocks,): 0 for blocks without texture.
     """
     design = _design(grid)
-    products = (design[:, :, np.newaxis] * design[:, np.newaxis, :]).reshape(len(design), 9)
-    trust = np.broadcast_to(weight, flow.shape[:2]).astype(np.float32)
+    counted = np.flatnonzero(weight > 0)
+    # half of many blocks tell the motion of all as well, in half the time
+    some = counted[:: 2 if counted.size > ENOUGH else 1]
+    own = design[some]
+    products = (own[:, :, np.newaxis] * own[:, np.newaxis, :]).reshape(len(own), 9)
+    seen = [np.ascontiguousarray(flow[:, some, axis]) for axis in (0, 1)]
+    trust = np.broadcast_to(weight[some], seen[0].shape).astype(np.float32)
     for turn in range(rounds):
         normal = (trust @ products).reshape(-1, 3, 3) + np.eye(3, dtype=np.float32) * np.float32(1e-3)
-        right = np.stack([(trust * flow[..., axis]) @ design for axis in (0, 1)], axis=-1)
+        right = np.stack([(trust * part) @ own for part in seen], axis=-1)
         coefficients = np.linalg.solve(normal, right)
-        residual = np.stack([flow[..., axis] - coefficients[..., axis] @ design.T for axis in (0, 1)], axis=-1)
         if turn < rounds - 1:
-            size = np.hypot(residual[..., 0], residual[..., 1])
-            sd = np.maximum(_weighted_median(size, weight), 0.004)[:, np.newaxis] / np.float32(1.177)
-            share = np.clip(size / (np.float32(4.7) * sd), 0, 1)
-            trust = (weight * (1 - share**2) ** 2).astype(np.float32)
-    return Fit(np.asarray(residual, np.float32), np.asarray(coefficients, np.float32))
+            left = [part - coefficients[..., axis] @ own.T for axis, part in enumerate(seen)]
+            trust = weight[some] * _biweight(left[0] ** 2 + left[1] ** 2)
+    residual = np.empty_like(flow)
+    for axis in (0, 1):
+        np.subtract(flow[..., axis], coefficients[..., axis] @ design.T, out=residual[..., axis])
+    return Fit(residual, np.asarray(coefficients, np.float32))
+
+
+def _biweight(squared: Floats) -> Floats:
+    """Tukey's weights from squared residuals, shape (steps, blocks)."""
+    if not squared.shape[1]:
+        return squared
+    middle = squared.shape[1] // 2
+    sd = np.maximum(np.sqrt(np.partition(squared, middle, axis=1)[:, middle]), 0.004) / np.float32(1.177)
+    share = 1 - np.minimum(squared / np.square(np.float32(4.7) * sd)[:, np.newaxis], 1)
+    return np.asarray(share * share, np.float32)
 
 
 def displacement(residual: Floats, times_s: Floats, uniform_s: Floats) -> Floats:
@@ -73,8 +91,3 @@ def _design(grid: Grid) -> Floats:
     rows, columns = grid.blocks
     x, y = np.meshgrid(np.linspace(-1, 1, columns), np.linspace(-1, 1, rows))
     return np.stack([np.ones(x.size), x.ravel(), y.ravel()], axis=1).astype(np.float32)
-
-
-def _weighted_median(size: Floats, weight: Floats) -> Floats:
-    """Median over the blocks that count, for every step."""
-    return np.asarray(np.median(size[:, weight > 0], axis=1), np.float32)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from plugins.fasciculation.grid import Floats, Grid
 
@@ -45,6 +44,7 @@ def score(path: Floats, rate_hz: float, grid: Grid) -> Score:
         Times per second.
     """
     moved = _smooth_mm(path, grid)
+    along, deep = np.ascontiguousarray(moved[..., 0]), np.ascontiguousarray(moved[..., 1])
     count = len(moved)
     best = np.zeros(moved.shape[:3], np.float32)
     which = np.zeros(moved.shape[:3], np.uint8)
@@ -53,18 +53,24 @@ def score(path: Floats, rate_hz: float, grid: Grid) -> Score:
         lag = max(1, round(span_s * rate_hz))
         if 2 * lag >= count:
             break
-        gone = moved[lag:] - moved[:-lag]
         # the way there is what is gone up to a time, the way back what is gone from it on, the other way round
-        both = -np.einsum("...i,...i->...", gone[:-lag], gone[lag:])
-        height = np.sqrt(np.maximum(both, 0))
+        both = _there_and_back(along, lag)
+        both += _there_and_back(deep, lag)
+        if index == len(SPANS_S) - 1:
+            # every third time is enough for a median
+            noise = np.sqrt(np.median(np.abs(both[::3]), axis=0))
+        height = np.sqrt(np.maximum(both, 0, out=both), out=both)
         part = slice(lag, count - lag)
         # a longer span must be clearly better: noise grows with the span
         np.copyto(which[part], index, where=height > best[part] * np.float32(1.05))
         np.maximum(best[part], height, out=best[part])
-        if index == len(SPANS_S) - 1:
-            # every third time is enough for a median
-            noise = np.sqrt(np.median(np.abs(both[::3]), axis=0))
     return Score(best, which, noise, moved)
+
+
+def _there_and_back(path: Floats, lag: int) -> Floats:
+    """Product of the ways there and back along one axis, ``lag`` steps each."""
+    gone = path[lag:] - path[:-lag]
+    return np.asarray(-gone[:-lag] * gone[lag:], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,9 @@ class Peak:
 def peaks(scored: Score, rate_hz: float, floor_mm: float, factor: float, valid: npt.NDArray[np.bool_]) -> list[Peak]:
     """Local maxima over 0.15 s and two blocks that reach the floor and a multiple of their block's noise."""
     lag = max(1, round(0.15 * rate_hz))
-    top = ndimage.maximum_filter(scored.height, size=(2 * lag + 1, 5, 5), mode="constant")
+    top = scored.height
+    for axis, reach in enumerate((lag, 2, 2)):
+        top = _highest(top, axis, reach)
     threshold = np.maximum(floor_mm, factor * scored.noise)
     found = (scored.height == top) & (scored.height > threshold) & valid
     return [
@@ -93,8 +101,25 @@ def _smooth_mm(path: Floats, grid: Grid) -> Floats:
     """Path in mm, smoothed over neighbouring blocks and over three times, shape (times, rows, columns, 2)."""
     rows, columns = grid.blocks
     unit = np.array([grid.unit[1], grid.unit[0]], np.float32)
-    out = np.empty((len(path), rows, columns, 2), np.float32)
-    for time, field in enumerate(path):
-        out[time] = cv2.GaussianBlur(field.reshape(rows, columns, 2) * unit, (3, 3), 0.6)
-    out[1:-1] = 0.25 * out[:-2] + 0.5 * out[1:-1] + 0.25 * out[2:]
+    rough = path.reshape(len(path), rows, columns, 2) * unit
+    out = np.empty_like(rough)
+    for time, field in enumerate(rough):
+        cv2.GaussianBlur(field, (3, 3), 0.6, dst=out[time])
+    inner = out[:-2] + out[2:]
+    inner += 2 * out[1:-1]
+    inner *= np.float32(0.25)
+    out[1:-1] = inner
     return out
+
+
+def _highest(values: Floats, axis: int, reach: int) -> Floats:
+    """Maximum over so many neighbours on both sides along an axis: a window that doubles until it is wide enough."""
+    width = 2 * reach + 1
+    pad = [(reach, reach) if each == axis else (0, 0) for each in range(values.ndim)]
+    wide = np.moveaxis(np.pad(values, pad), axis, 0)
+    have = 1
+    while have < width:
+        step = min(have, width - have)
+        wide = np.maximum(wide[:-step], wide[step:])
+        have += step
+    return np.moveaxis(wide, 0, axis)

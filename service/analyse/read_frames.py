@@ -101,6 +101,23 @@ class DicomFrames:
         for raw in _raw(self.path, self.layout, start, stop):
             yield _grey(raw, self.layout)
 
+    def reduced(self, by: int, start: int = 0, stop: int | None = None) -> Iterator[Grey]:
+        """Frames with sides divided by 2 or 4; for JPEG within the decoder's cosine transform, which then costs less.
+
+        libjpeg's reduced transforms give the means of 2 x 2 or 4 x 4 pixels (jidctred.c), taken before the clipping
+        to 0 and 255; they may differ by a level from means of decoded pixels, so that only motion is seen in them.
+        """
+        if by not in (2, 4):
+            raise ValueError(f"frames are reduced by 2 or 4, not by {by}")
+        stop = self.count if stop is None else min(stop, self.count)
+        if self.layout.transfer_syntax in JPEG:
+            for data in _encapsulated(self.path, self.layout, start, stop):
+                yield _jpeg(data, self.layout, "GRAY", by)[..., 0]
+            return
+        size = -(-self.layout.columns // by), -(-self.layout.rows // by)
+        for frame in self.stream(start, stop):
+            yield np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
+
 
 def _grey(raw: Raw, layout: Layout) -> Grey:
     """Grey levels of what is stored; exact where red, green and blue are equal."""
@@ -182,8 +199,8 @@ def _encapsulated(path: str, layout: Layout, start: int, stop: int) -> Iterator[
         raise _damaged(f"the file holds fewer than {stop} frames")
 
 
-def _jpeg(data: bytes, layout: Layout, colours: str) -> npt.NDArray[np.uint8]:
-    """Decode one JPEG stream whose size is checked first; shape (rows, columns, 1 or 3)."""
+def _jpeg(data: bytes, layout: Layout, colours: str, by: int = 1) -> npt.NDArray[np.uint8]:
+    """Decode one JPEG stream whose size is checked first; shape (rows, columns, 1 or 3), both divided by ``by``."""
     try:
         rows, columns, _, _ = simplejpeg.decode_jpeg_header(data)
         if (rows, columns) != (layout.rows, layout.columns):
@@ -191,7 +208,9 @@ def _jpeg(data: bytes, layout: Layout, colours: str) -> npt.NDArray[np.uint8]:
         if layout.space == RGB and not _says_colours(data):
             # no JFIF or Adobe marker: the header's RGB holds, which libjpeg learns from an Adobe marker
             data = data[:2] + b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00" + data[2:]
-        return cast(npt.NDArray[np.uint8], simplejpeg.decode_jpeg(data, colorspace=colours))
+        rows, columns = (0, 0) if by == 1 else (-(-rows // by), -(-columns // by))
+        decoded = simplejpeg.decode_jpeg(data, colorspace=colours, min_height=rows, min_width=columns)
+        return cast(npt.NDArray[np.uint8], decoded)
     except ValueError as error:
         raise _damaged("the JPEG picture cannot be decoded") from error
 
