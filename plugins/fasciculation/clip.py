@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from plugins.contract import Clip, ReducedFrames
-from plugins.fasciculation.candidates import Candidate, Field, candidates
+from plugins.fasciculation.candidates import Candidate, candidates
+from plugins.fasciculation.field import Field
 from plugins.fasciculation.flow import Step, steps
 from plugins.fasciculation.grid import Floats, Grid, grid_of
 from plugins.fasciculation.judge import Verdict, verdicts

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 MATCH_S = 0.15
 
@@ -50,8 +50,8 @@ class Share:
     @property
     def interval(self) -> tuple[float, float]:
         """Lower and upper limit."""
-        low = float(beta.ppf(0.025, self.hits, self.of - self.hits + 1)) if self.hits else 0.0
-        high = float(beta.ppf(0.975, self.hits + 1, self.of - self.hits)) if self.hits < self.of else 1.0
+        low = float(betaincinv(self.hits, self.of - self.hits + 1, 0.025)) if self.hits else 0.0
+        high = float(betaincinv(self.hits + 1, self.of - self.hits, 0.975)) if self.hits < self.of else 1.0
         return low, high
 
     def __str__(self) -> str:

@@ -9,7 +9,8 @@ from importlib.resources import files
 
 import numpy as np
 
-from plugins.fasciculation.candidates import FEATURES, Candidate
+from plugins.fasciculation.candidates import Candidate
+from plugins.fasciculation.features import FEATURES
 from plugins.fasciculation.grid import Floats
 
 FASCICULATION = "fasciculation"

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from plugins.fasciculation.candidates import Field
+from plugins.fasciculation.field import Field
 
 PROBE_MM_S = 4.0
 """Mean speed of the whole picture above which nothing is judged."""

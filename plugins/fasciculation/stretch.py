@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from plugins.fasciculation.candidates import Field
+from plugins.fasciculation.field import Field
 from plugins.fasciculation.grid import Floats, Grid
 from plugins.fasciculation.residual import displacement, without_affine
 from plugins.fasciculation.twitch import score

@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 from plugins.fasciculation.grid import Floats, Grid
 
+FLOOR_MM = 0.06
+"""Candidates below this are noise at any scanner's resolution."""
 SPANS_S = (0.07, 0.11, 0.17, 0.25)
 """Half lengths of a twitch that are tried: durations from 0.1 to 0.5 s, as M-mode shows them."""
 

@@ -114,8 +114,11 @@ class DicomFrames:
             for data in _encapsulated(self.path, self.layout, start, stop):
                 yield _jpeg(data, self.layout, "GRAY", by)[..., 0]
             return
-        size = -(-self.layout.columns // by), -(-self.layout.rows // by)
+        down, right = -self.layout.rows % by, -self.layout.columns % by
+        size = (self.layout.columns + right) // by, (self.layout.rows + down) // by
         for frame in self.stream(start, stop):
+            if down or right:
+                frame = cv2.copyMakeBorder(frame, 0, down, 0, right, cv2.BORDER_REPLICATE)  # noqa: PLW2901
             yield np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 

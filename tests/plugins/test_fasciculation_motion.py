@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plugins.contract import ArrayFrames, Box, Clip, NotAssessable, Spacing, TissueRegion
-from plugins.fasciculation.candidates import FEATURES, Candidate
+from plugins.fasciculation.candidates import Candidate
+from plugins.fasciculation.features import FEATURES
 from plugins.fasciculation.flow import steps
 from plugins.fasciculation.grid import BLOCK, MAX_BLOCKS, Grid, grid_of
 from plugins.fasciculation.pulse import beating

@@ -16,7 +16,7 @@ import torch
 from dataset import NAMES, ClipData, load
 from report import table
 
-from plugins.fasciculation.candidates import FEATURES
+from plugins.fasciculation.features import FEATURES
 
 torch.set_num_threads(1)
 HIDDEN = 24
