@@ -1,4 +1,4 @@
-"""From a candidate's features to what it most likely was: a softmax over names, learned from simulated scenes."""
+"""From a candidate's features to what it most likely was: networks learned from simulated scenes, averaged."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 
@@ -30,37 +31,39 @@ class Verdict:
 class _Network:
     """One hidden layer."""
 
-    names: tuple[str, ...]
     mean: Floats
     scale: Floats
     layers: tuple[tuple[Floats, Floats], ...]
 
+    def shares(self, features: Floats) -> Floats:
+        """Probability of every name, shape (candidates, names)."""
+        signal = np.clip((features - self.mean) / self.scale, -4, 4)
+        for index, (weight, bias) in enumerate(self.layers):
+            signal = signal @ weight + bias
+            if index < len(self.layers) - 1:
+                signal = np.tanh(signal)
+        signal = np.exp(signal - signal.max(axis=1, keepdims=True))
+        return np.asarray(signal / signal.sum(axis=1, keepdims=True), np.float32)
+
 
 def verdicts(found: list[Candidate]) -> list[Verdict]:
-    """Judge all candidates of a clip."""
+    """Judge all candidates of a clip: the mean of what the networks say."""
     if not found:
         return []
-    network = _network()
-    signal = (np.stack([each.features for each in found]) - network.mean) / network.scale
-    signal = np.clip(signal, -4, 4)
-    for index, (weight, bias) in enumerate(network.layers):
-        signal = signal @ weight + bias
-        if index < len(network.layers) - 1:
-            signal = np.tanh(signal)
-    signal = np.exp(signal - signal.max(axis=1, keepdims=True))
-    share = signal / signal.sum(axis=1, keepdims=True)
-    first = network.names.index(FASCICULATION)
+    names, networks = _trained()
+    features = np.stack([each.features for each in found])
+    share = np.mean([network.shares(features) for network in networks], axis=0)
+    first = names.index(FASCICULATION)
     others = share.copy()
     others[:, first] = -1
     return [
-        Verdict(float(row[first]), network.names[int(other)])
-        for row, other in zip(share, others.argmax(axis=1), strict=True)
+        Verdict(float(row[first]), names[int(other)]) for row, other in zip(share, others.argmax(axis=1), strict=True)
     ]
 
 
 @cache
-def _network() -> _Network:
-    """The weights that lie beside this file.
+def _trained() -> tuple[tuple[str, ...], tuple[_Network, ...]]:
+    """The names and the weights that lie beside this file.
 
     Raises
     ------
@@ -70,8 +73,11 @@ def _network() -> _Network:
     stored = json.loads(files("plugins.fasciculation").joinpath("classifier.json").read_text("utf-8"))
     if tuple(stored["features"]) != FEATURES:
         raise ValueError("classifier.json was trained on other features; run training/train.py again")
+    return tuple(stored["names"]), tuple(_network(each) for each in stored["networks"])
+
+
+def _network(stored: dict[str, Any]) -> _Network:
     return _Network(
-        tuple(stored["names"]),
         np.array(stored["mean"], np.float32),
         np.array(stored["scale"], np.float32),
         tuple(

@@ -2,7 +2,8 @@
 
     python plugins/fasciculation/training/train.py FOLDER [--write]
 
-Cross-validated over seeds first: the printed table is of clips that the network of their fold did not see.
+Cross-validated over seeds first: the printed table is of clips that the network of their fold did not see. What is
+written stands beside the first network of classifier.json: the plugin takes the mean of what both say.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def fit(features: np.ndarray, names: np.ndarray, seed: int = 0) -> dict:
         {"weight": net[at].weight.detach().numpy().T.tolist(), "bias": net[at].bias.detach().numpy().tolist()}
         for at in (0, 2)
     ]
-    return {"names": NAMES, "features": FEATURES, "mean": mean.tolist(), "scale": scale.tolist(), "layers": layers}
+    return {"mean": mean.tolist(), "scale": scale.tolist(), "layers": layers}
 
 
 def predict(model: dict, features: np.ndarray) -> np.ndarray:
@@ -88,7 +89,10 @@ def main() -> None:
     if "--write" in sys.argv:
         model = fit(features, names)
         rounded = json.loads(json.dumps(model), parse_float=lambda text: round(float(text), 5))
-        Path(__file__).parents[1].joinpath("classifier.json").write_text(json.dumps(rounded) + "\n")
+        path = Path(__file__).parents[1] / "classifier.json"
+        first = json.loads(path.read_text("utf-8"))["networks"][:1]
+        stored = {"names": NAMES, "features": FEATURES, "networks": [*first, rounded]}
+        path.write_text(json.dumps(stored) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
