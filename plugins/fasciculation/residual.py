@@ -49,7 +49,8 @@ def without_affine(flow: Floats, weight: Floats, grid: Grid, rounds: int = 4) ->
         coefficients = np.linalg.solve(normal, right)
         if turn < rounds - 1:
             left = [part - coefficients[..., axis] @ own.T for axis, part in enumerate(seen)]
-            trust = weight[some] * _biweight(left[0] ** 2 + left[1] ** 2)
+            squared = np.asarray(left[0] ** 2 + left[1] ** 2, np.float32)
+            trust = np.multiply(weight[some], _biweight(squared), dtype=np.float32)
     residual = np.empty_like(flow)
     for axis in (0, 1):
         np.subtract(flow[..., axis], coefficients[..., axis] @ design.T, out=residual[..., axis])

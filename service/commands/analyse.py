@@ -28,6 +28,7 @@ from service.config import Settings
 from service.errors import Misconfigured, Unanalysable
 from service.report.picture_copy import picture_copy, study_of
 from service.report.png import png_copy
+from service.report.side_tables import write_tables
 from service.report.values import Making, Moment, Plan
 from service.steps import ReportWork, conclude_and_report, mapping_rules
 
@@ -248,6 +249,8 @@ def _write(out: Path, work: ReportWork, settings: Settings) -> None:
         note(f"wrote {out / one.file}")
         if one.role == "sc":
             png_copy(out / one.file, (out / one.file).with_suffix(".png"))
+    for path in write_tables(work.results, out):
+        note(f"wrote {path}")
 
 
 def _as_study(work: ReportWork, moment: Moment, out: Path) -> ReportWork:

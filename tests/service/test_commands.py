@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
@@ -202,3 +203,20 @@ def test_fasciculation_evaluate_judges_annotated_clips(tmp_path, capsys):
     table.write_text("clip,peak_s\nother,1.0\n")
     assert main(["fasciculation", "evaluate", str(tmp_path), "--annotations", str(table)]) == 2
     assert "not analysed: other" in capsys.readouterr().err
+
+
+def test_the_whole_event_table_lies_beside_the_report(tmp_path, capsys):
+    shot = next(one for one in exam_shots(1) if one.cine)
+    shot_dataset(shot, 1, 1, "1.2.3").save_as(tmp_path / "clip.dcm", enforce_file_format=True)
+    out = tmp_path / "out"
+    assert main(["analyse", str(tmp_path / "clip.dcm"), "--out", str(out), "--json"]) == 0
+    line = next(one for one in _lines(capsys) if one["plugin"] == "fasciculation" and one["events"])
+    (table,) = out.glob("*-fasciculation-events.csv")
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    told = json.loads(table.with_suffix(".json").read_text())
+    assert len(rows) == len(told["events"]) == len(line["events"]) > 0
+    assert [int(row["accepted"]) for row in rows] == [int(event["accepted"]) for event in line["events"]]
+    assert all(row["rejected_as"] for row in rows if row["accepted"] == "0")
+    assert told["sop_instance_uid"] in table.name
+    assert told["observed_s"] > 0
