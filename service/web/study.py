@@ -53,7 +53,7 @@ class StudyPages:
             done=done,
             withdrawn=next((one.withdrawn for one in whole.results if one.result.role == "sr"), ""),
             read=reading(ledger.findings(done.id) if done else "", self._captures(uid) if self._picture else ()),
-            called=[one or "any other title" for one in ledger.called(uid)],
+            called=_titles(ledger.called(uid)),
             events=ledger.events(uid),
         )
 
@@ -97,6 +97,11 @@ class _Once:
                 self._seen.popitem(last=False)
         if not fresh:
             self._told(looked)
+
+
+def _titles(called: tuple[str, ...]) -> list[str]:
+    """The titles that chose workflows; where there are any, also that something came by another."""
+    return [one or "any other title" for one in called] if any(called) else []
 
 
 def _latest(jobs: tuple[Job, ...]) -> Job | None:
