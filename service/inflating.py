@@ -22,10 +22,11 @@ from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 DAMAGED = (
-    ArithmeticError, AttributeError, EOFError, LookupError, NotImplementedError, RecursionError, TypeError, ValueError,
-    struct.error, zlib.error, BytesLengthException, InvalidDicomError,
+    ArithmeticError, AttributeError, EOFError, LookupError, NotImplementedError, OSError, RecursionError, TypeError,
+    ValueError, struct.error, zlib.error, BytesLengthException, InvalidDicomError,
 )  # fmt: skip
-"""pydicom converts values when they are touched, and a damaged one may fail in any of these ways."""
+"""pydicom converts values when they are touched, and a damaged one may fail in any of these ways; OSError where a
+sequence ends within an item."""
 _HEAD_BYTES = 4 << 20
 """Whom and what an object names stands before any picture; more than this before it is nobody's honest header."""
 _LARGE = 1 << 16
@@ -55,7 +56,7 @@ def opened(path: Path | str, most: int, *, cut: bool = False) -> BinaryIO:
     """
     try:
         meta = read_file_meta_info(path)
-    except (OSError, *DAMAGED):
+    except DAMAGED:
         meta = FileMetaDataset()
     if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
         return Path(path).open("rb")

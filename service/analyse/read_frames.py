@@ -34,6 +34,7 @@ from service.analyse.read_layout import (
     open_file,
 )
 from service.errors import Unanalysable
+from service.inflating import DAMAGED
 
 Raw = npt.NDArray[np.generic]
 """As stored: (rows, columns) of grey or palette indices, or (rows, columns, 3) of RGB or YBR."""
@@ -180,7 +181,7 @@ def _by_pydicom(path: str, layout: Layout, start: int, stop: int) -> Iterator[Ra
             if raw.shape[:2] != (layout.rows, layout.columns):
                 raise _damaged("the compressed picture has another size than the header says")
             yield raw
-    except (ValueError, RuntimeError, OSError, AttributeError, TypeError, NotImplementedError, IndexError) as error:
+    except (RuntimeError, *DAMAGED) as error:
         raise _damaged(f"the {layout.transfer_syntax} picture cannot be decoded") from error
 
 
@@ -196,7 +197,7 @@ def _encapsulated(path: str, layout: Layout, start: int, stop: int) -> Iterator[
             for data in islice(generate_frames(file, number_of_frames=layout.frames), start, stop):
                 yield data
                 given += 1
-        except (ValueError, EOFError, KeyError, TypeError) as error:
+        except DAMAGED as error:
             raise _damaged("the compressed frames cannot be told apart") from error
     if given < stop - start:
         raise _damaged(f"the file holds fewer than {stop} frames")

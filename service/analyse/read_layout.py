@@ -139,7 +139,7 @@ def read_header(path: Path | str, limits: Limits = DEFAULT_LIMITS) -> tuple[Data
         try:
             dataset = dcmread(file, stop_before_pixels=True, force=True)
             position = file.tell()
-        except (OSError, *DAMAGED) as error:
+        except DAMAGED as error:
             raise _unreadable("the file cannot be parsed as DICOM") from error
     for keyword in ("SOPClassUID", "SOPInstanceUID"):  # some devices write them in the file's header alone
         if not dataset.get(keyword) and dataset.file_meta.get(f"MediaStorage{keyword}"):

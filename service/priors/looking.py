@@ -53,7 +53,7 @@ def _from(header: Dataset, asked: Sequence[Source]) -> Found:
                 _keep_newest(report, newest)
         except Unreachable as error:
             said.append(f"Not asked for earlier exams, or not to the end: {error}.")
-        except (OSError, *DAMAGED) as error:
+        except DAMAGED as error:
             said.append(f"{source.name}: answered with something that cannot be read ({type(error).__name__}).")
     for report in newest.values():
         try:
@@ -116,7 +116,7 @@ def _header(paths: Sequence[str]) -> Dataset | None:
     for path in paths:
         try:
             return dcmread(path, stop_before_pixels=True)
-        except (OSError, *DAMAGED):
+        except DAMAGED:
             continue
     return None
 
