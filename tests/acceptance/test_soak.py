@@ -22,7 +22,7 @@ EACH = 25
 """Objects of an association; a study has forty."""
 SAMPLES = 10
 GROWTH_MB, MORE_HANDLES = 12.0, 3
-"""Of a process, in the second half: the database's caches of up to 2 MB a connection fill in the first."""
+"""Of a process, in the second half. The timers' grows with the studies that are open, and none settles here."""
 PIXELS = bytes(range(256)) * 16
 
 
