@@ -18,6 +18,8 @@ CHECKPOINT_PAGES = 2000
 _PAGE_AND_HEADER = 4096 + 24
 _FULL = (CHECKPOINT_PAGES + 100) * _PAGE_AND_HEADER
 _CHUNK = 1 << 20
+_AMPLE = 64 * _FULL
+"""Free space below which the log takes none ahead: on a disk that is nearly full rows need it more."""
 
 
 def give_room(connection: sqlite3.Connection, database: Path) -> None:
@@ -37,6 +39,9 @@ def give_room(connection: sqlite3.Connection, database: Path) -> None:
 def _lengthen(log: Path) -> None:
     descriptor = os.open(log, os.O_WRONLY | os.O_CLOEXEC)
     try:
+        disk = os.fstatvfs(descriptor)
+        if disk.f_bavail * disk.f_frsize < _AMPLE:
+            return
         size = os.fstat(descriptor).st_size
         while size < _FULL:
             size += os.pwrite(descriptor, bytes(min(_CHUNK, _FULL - size)), size)

@@ -93,3 +93,9 @@ def test_without_room_rows_are_kept_all_the_same(tmp_path, ledger, monkeypatch, 
     again = open_ledger(tmp_path)
     assert again.keep(row(1)) is Kept.DUPLICATE
     again.close()
+
+
+def test_on_a_disk_that_is_nearly_full_the_log_takes_nothing_ahead(tmp_path, ledger, monkeypatch) -> None:
+    monkeypatch.setattr(write_ahead, "_AMPLE", 1 << 62)
+    assert ledger.keep(row(1)) is Kept.NEW
+    assert (tmp_path / "ledger.sqlite-wal").stat().st_size < _FULL / 10
