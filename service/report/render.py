@@ -17,6 +17,8 @@ from service.report.figures import draw_heat_map, draw_image, draw_lines, draw_s
 WIDTH, HEIGHT = 1280, 1024
 _STRIP = 252
 """Height of the caption under an overlay."""
+_MORE_HEIGHT = 24
+"""Room that is kept for saying that not all could be written."""
 _MIDDLE = 0.66
 """Share of the width that captions may use: the corners belong to the viewer."""
 PAGE_WIDTH, PAGE_HEIGHT = 1600, 1200
@@ -63,8 +65,9 @@ def _draw_caption(canvas: Canvas, caption: Caption) -> None:
         + [(line, 20, AMBER, False) for text in caption.flags for line in wrapped(text, 20, width, lines=2)]
         + [(line, 20, MUTED, False) for text in caption.comparison for line in wrapped(text, 20, width, lines=2)]
     )
-    for words, size, colour, bold in blocks:
-        if y + size * 1.25 > bottom:
+    for number, (words, size, colour, bold) in enumerate(blocks, 1):
+        needed = size * 1.25 + (0 if number == len(blocks) else _MORE_HEIGHT)
+        if y + needed > bottom:
             canvas.text((middle, y), "… more in the structured report", 19, AMBER, anchor="ma")
             break
         canvas.text((middle, y), words, size, colour, bold=bold, anchor="ma")

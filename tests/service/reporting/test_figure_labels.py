@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plugins.contract import Box, Line, LineRole
-from service.report import figures
+from service.report import figures, render
 from service.report.canvas import Canvas, width_of
 
 FIELD = figures.Field(100, 60, 500, 400, Box(0, 0, 250, 200))
@@ -49,3 +49,18 @@ def test_labels_stay_inside_the_picture(drawn):
 def test_a_label_with_nothing_near_it_stays_at_its_line():
     ((x, y, _, _),) = placed([Line(((20, 80), (60, 80)), LineRole.MEASURE, "8 mm")])
     assert (x, y + 11) == pytest.approx((FIELD.place((40, 80))[0] + 8, FIELD.place((40, 80))[1]))
+
+
+@pytest.mark.parametrize("flags", range(8))
+def test_a_caption_that_is_too_long_says_so_above_its_footer(flags):
+    sentence = "The muscle is much brighter at its surface than in its depth: its mean hides this; see the third."
+    caption = render.Caption("Left biceps brachii", ("44 · 16 mm",), ("not compared",), (sentence,) * flags, "nmus")
+    canvas = Canvas(render.WIDTH, render.HEIGHT)
+    render._draw_caption(canvas, caption)
+    *above, footer = canvas._texts
+    assert footer.words == "nmus"
+    ends = [text.at[1] + text.size * 1.25 for text in above]
+    assert max(ends) <= footer.at[1] - footer.size
+    assert [one <= other.at[1] + 1 for one, other in zip(ends, above[1:], strict=False)] == [True] * (len(above) - 1)
+    written = [text.words for text in above]
+    assert ("… more in the structured report" in written) != ("not compared" in written)
