@@ -2,7 +2,30 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import settings
+from pynetdicom import _config
 
 settings.register_profile("nmus", deadline=None)
 settings.load_profile("nmus")
+
+_OF_THE_PROCESS = (
+    "STORE_RECV_CHUNKED_DATASET",
+    "STORE_SEND_CHUNKED_DATASET",
+    "UNRESTRICTED_STORAGE_SERVICE",
+    "LOG_HANDLER_LEVEL",
+)
+
+
+@pytest.fixture(autouse=True)
+def _process_as_it_was() -> Iterator[None]:
+    """A listener and a sender set things for their whole process, which here is that of the next test too."""
+    before = {name: getattr(_config, name) for name in _OF_THE_PROCESS}
+    folder = tempfile.tempdir
+    yield
+    tempfile.tempdir = folder
+    for name, value in before.items():
+        setattr(_config, name, value)

@@ -110,12 +110,17 @@ _taker: list[_Taker] = []
 
 def _the_taker() -> _Taker:
     if not _taker:
-        _silent("service")
+        silence("service")
         _taker.append(_Taker())
     return _taker[0]
 
 
-def _silent(name: str) -> None:
+SILENT = ("service", "pynetdicom.events")
+"""Loggers that say nothing of their own while inputs are tried."""
+
+
+def silence(name: str) -> None:
+    """Let nothing of a logger come out."""
     logger = logging.getLogger(name)
     logger.addHandler(logging.NullHandler())
     logger.propagate = False

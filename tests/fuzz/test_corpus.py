@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import sys
-import tempfile
 import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pynetdicom import _config
 
 sys.path.insert(0, str(Path(__file__).parent))
 import seeds
@@ -23,16 +22,16 @@ COPIES = {"head": 60, "dataset": 6, "names": 10, "report": 20, "stored": 6, "bod
 
 
 @pytest.fixture(autouse=True)
-def _as_it_was() -> Iterator[None]:
-    """A listener sets things for its whole process, which is not this one's alone."""
-    names = ("STORE_RECV_CHUNKED_DATASET", "UNRESTRICTED_STORAGE_SERVICE", "LOG_HANDLER_LEVEL")
-    before = {name: getattr(_config, name) for name in names}
-    folder, hook = tempfile.tempdir, threading.excepthook
+def _loggers_as_they_were() -> Iterator[None]:
+    """What is silent while inputs are tried is not to be so in the next test."""
+    hook = threading.excepthook
+    loggers = [(one, one.propagate, one.handlers[:]) for one in map(logging.getLogger, targets.SILENT)]
+    targets.silence("service")  # the taker does so once only
     yield
     targets.stop()
-    tempfile.tempdir, threading.excepthook = folder, hook
-    for name, value in before.items():
-        setattr(_config, name, value)
+    threading.excepthook = hook
+    for logger, propagates, handlers in loggers:
+        logger.propagate, logger.handlers[:] = propagates, handlers
 
 
 @pytest.mark.filterwarnings("ignore")
