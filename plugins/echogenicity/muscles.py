@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from plugins.contract import Acquisition, Side, View
 from plugins.echogenicity.region.priors import UNDER_ANOTHER_MUSCLE
 from reference_store import anatomy
 
@@ -28,16 +27,3 @@ def lacks_backstop(key: str) -> bool:
     if key in WITHOUT_BACKSTOP:
         return True
     return is_muscle(key) is True and "no_bony_backstop" in anatomy.structure(key).traits
-
-
-def title_of(acquisition: Acquisition) -> str:
-    """What a page is headed with: muscle, side, site and view, as far as known."""
-    name = anatomy.structure(acquisition.structure).name if acquisition.structure else "Unknown structure"
-    parts = [name]
-    if acquisition.side is not Side.UNKNOWN:
-        parts.append(acquisition.side.value)
-    if acquisition.site:
-        parts.append(acquisition.site.replace("_", " "))
-    if acquisition.view is not View.UNKNOWN:
-        parts.append(acquisition.view.value)
-    return ", ".join(parts)

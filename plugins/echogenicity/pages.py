@@ -26,7 +26,7 @@ from plugins.contract import (
     Series,
 )
 from plugins.echogenicity.image import ImageValues
-from plugins.echogenicity.muscles import title_of
+from plugins.titles import title_of
 
 SHOWN = (
     ("echo_intensity_mean", "Echo intensity", ""),

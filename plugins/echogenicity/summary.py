@@ -22,8 +22,8 @@ from plugins.contract import (
 from plugins.echogenicity import codes, flags
 from plugins.echogenicity.contact_sheet import contact_sheet
 from plugins.echogenicity.distribution import Compared, distribution
-from plugins.echogenicity.muscles import title_of
 from plugins.echogenicity.pages import crop_of
+from plugins.titles import title_of
 from reference_store import anatomy
 
 CHANCE_ABOVE_Z2 = 0.02275

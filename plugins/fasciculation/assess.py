@@ -27,6 +27,7 @@ from plugins.fasciculation.field_of_view import FieldOfView, field_of_view
 from plugins.fasciculation.measures import Observed, fine_motion_of, measurements_of, presence_of
 from plugins.fasciculation.page import overlay_of, page_of, representative
 from plugins.fasciculation.timebase import TimeBase, time_base
+from plugins.titles import title_of
 from reference_store import anatomy
 
 SHORT_S = 30.0
@@ -106,7 +107,7 @@ def finding_of(result: ClipResult, acquisition: Acquisition) -> Finding:
         observations=(presence,) if result.fine is None else (presence, result.fine),
         events=seen.events,
         flags=(*result.flags, *_muscle_flags(acquisition)),
-        pages=(page_of(clip, motion, seen.events, result.view.outline, text),),
+        pages=(page_of(clip, motion, seen.events, result.view.outline, muscle=title_of(acquisition), text=text),),
         overlay_clip=overlay_of(clip, motion, seen.events, result.view.outline, result.times_s),
         tables=tables_of(seen.events, _facts(result)),
     )

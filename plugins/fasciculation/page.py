@@ -56,8 +56,10 @@ def representative(events: tuple[Event, ...], count: int) -> int:
     ).frame
 
 
-def page_of(clip: Clip, motion: ClipMotion, events: tuple[Event, ...], outline: Outline, text: tuple[str, ...]) -> Page:
-    """One page for one clip."""
+def page_of(
+    clip: Clip, motion: ClipMotion, events: tuple[Event, ...], outline: Outline, *, muscle: str, text: tuple[str, ...]
+) -> Page:
+    """One page for one clip; ``muscle`` is what it is headed with."""
     frame = representative(events, clip.frames.count)
     image = FrameRef(clip.sop_instance_uid, frame)
     crop = motion.grid.box
@@ -71,7 +73,7 @@ def page_of(clip: Clip, motion: ClipMotion, events: tuple[Event, ...], outline: 
         Panel("Movement of the whole picture", chart=_unrest(motion)),
     ]
     footer = f"{clip.frames.count} frames, {motion.rate_hz:.1f} different frames per second"
-    return Page("Fasciculations", tuple(panels), (footer,))
+    return Page(f"Fasciculations: {muscle}", tuple(panels), (footer,))
 
 
 def raster(motion: ClipMotion, events: tuple[Event, ...]) -> Chart:

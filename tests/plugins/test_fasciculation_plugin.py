@@ -76,6 +76,7 @@ def test_every_twitch_is_found_in_its_time_and_place(twitching: tuple[Clip, tupl
     finding = found_in(clip)
     accepted = [event for event in finding.events if event.accepted]
     assert len(accepted) == len(truth) == value(finding, "fasciculation_count")
+    assert finding.pages[0].title == "Fasciculations: Biceps brachii, left, transverse"
     for event, known in zip(accepted, truth, strict=True):
         assert abs(event.properties["peak_s"] - known.peak_s) < 0.1
         assert np.hypot(event.centre[0] - known.centre[0], event.centre[1] - known.centre[1]) < 30
