@@ -14,10 +14,8 @@ from plugins.contract import (
     NotAssessable,
     References,
     Result,
-    Side,
-    View,
 )
-from reference_store import anatomy
+from plugins.titles import title_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +71,7 @@ def _title(result: Result) -> str:
     if acquisition.structure is None:
         count = len(acquisition.clips)
         return f"Structure not known ({count} image{'s' if count > 1 else ''})"
-    try:
-        parts = [anatomy.structure(acquisition.structure).name]
-    except KeyError:
-        parts = [acquisition.structure]
-    if acquisition.side is not Side.UNKNOWN:
-        parts.append(acquisition.side.value)
-    if acquisition.site:
-        parts.append(acquisition.site.replace("_", " "))
-    if acquisition.view is not View.UNKNOWN:
-        parts.append(acquisition.view.value)
-    return ", ".join(parts)
+    return title_of(acquisition)
 
 
 def _images(groups: Iterable[Sequence[NotAssessable]]) -> list[FrameRef]:

@@ -8,8 +8,7 @@ from reference_store import anatomy
 
 def title_of(acquisition: Acquisition) -> str:
     """What a page is headed with: muscle, side, site and view, as far as known."""
-    name = anatomy.structure(acquisition.structure).name if acquisition.structure else "Unknown structure"
-    parts = [name]
+    parts = [_name(acquisition.structure)]
     if acquisition.side is not Side.UNKNOWN:
         parts.append(acquisition.side.value)
     if acquisition.site:
@@ -17,3 +16,13 @@ def title_of(acquisition: Acquisition) -> str:
     if acquisition.view is not View.UNKNOWN:
         parts.append(acquisition.view.value)
     return ", ".join(parts)
+
+
+def _name(structure: str | None) -> str:
+    """The catalogue's name; the key itself where a plugin of others has one that is not in it."""
+    if structure is None:
+        return "Unknown structure"
+    try:
+        return anatomy.structure(structure).name
+    except KeyError:
+        return structure
