@@ -22,20 +22,16 @@ import multiprocessing.util
 import os
 import pickle
 import shutil
-import signal
-import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import TypeVar, cast
 
 from service.analyse import child_side, strays
+from service.analyse.child_handle import Child, kill, wait_for
 from service.analyse.child_side import Limits
 from service.analyse.child_value import ChildFailed, value_of
 
@@ -46,33 +42,14 @@ T = TypeVar("T")
 PRELOAD = ["service.analyse.preload", "service.steps"]
 """Imported once by the fork server, by name: the second brings what only reports need."""
 _LONGEST_END_S = 5.0
-_MOST_WAITING = 9
-"""Times its limit that a child may wait for a processor: its own threads may be what keeps it from one."""
-_POLL_S = 0.5
-"""How often a waiting parent asks whether the work is still wanted; the end of the child wakes it at once."""
 _READY, _FEWEST = 5, 1
 """Children that stand ready: a study of one image takes four. Others are forked in a pause of the
 work (:data:`_PAUSE_S`), so that they take no time from it, or at once when fewer than these are left."""
 _PAUSE_S = 0.15
 
 
-@dataclass(frozen=True, slots=True)
-class _Child:
-    """A process that waits for its one piece of work."""
-
-    process: ForkServerProcess
-    work: Connection
-    owner: int
-    """Process that started it: a fork of that one must not end it."""
-
-    def give(self, limits: Limits, result: Path, work: bytes) -> None:
-        """Hand over limits and where modules lie now, then the work itself, which the child opens under them."""
-        self.work.send((limits, result, sys.path))
-        self.work.send_bytes(work)
-
-
 _STARTING, _TAKING, _NAMING = threading.Lock(), threading.Lock(), threading.Lock()
-_ready: list[_Child] = []
+_ready: list[Child] = []
 _taken, _replenishing = threading.Event(), threading.Lock()
 _beside = ThreadPoolExecutor(2, thread_name_prefix="children")
 """Starts children and sees off those that have ended, beside the work."""
@@ -189,7 +166,7 @@ def rehearse() -> None:
     with _TAKING:
         before, _ready[:] = _ready[:], fresh
     for child in before:
-        _kill(child)
+        kill(child)
         child.process.join(_LONGEST_END_S)
         child.work.close()
         strays.end(child.process)
@@ -201,14 +178,14 @@ def dismiss() -> None:
         while _ready:
             child = _ready.pop()
             if child.owner == os.getpid():
-                _kill(child)
+                kill(child)
                 child.process.join(_LONGEST_END_S)
 
 
 atexit.register(dismiss)  # before multiprocessing's own handler, which would wait for them for ever
 
 
-def _given(limits: Limits, result: Path, work: bytes) -> _Child:
+def _given(limits: Limits, result: Path, work: bytes) -> Child:
     """A child that has its work: one that stood ready, or a new one where none does or it died while waiting."""
     while True:
         with _TAKING:
@@ -219,7 +196,7 @@ def _given(limits: Limits, result: Path, work: bytes) -> _Child:
                 raise BrokenPipeError  # it died, or the fork server that would tell of it
             child.give(limits, result, work)
         except OSError:
-            _kill(child)
+            kill(child)
             child.process.join(_LONGEST_END_S)
             if waiting is None:
                 return child  # it died at once: whoever waits for it learns how
@@ -227,7 +204,7 @@ def _given(limits: Limits, result: Path, work: bytes) -> _Child:
         return child
 
 
-def _started() -> _Child:
+def _started() -> Child:
     context = _context()
     for left in range(_STARTS, 0, -1):
         theirs, ours = context.Pipe()
@@ -241,7 +218,7 @@ def _started() -> _Child:
             continue
         finally:
             theirs.close()
-        return _Child(process, ours, os.getpid())
+        return Child(process, ours, os.getpid())
     raise AssertionError("not reached")
 
 
@@ -257,63 +234,16 @@ def _context() -> ForkServerContext:
     return context
 
 
-def _outcome(child: _Child, result: Path, limits: Limits, wanted: Callable[[], bool]) -> object:
+def _outcome(child: Child, result: Path, limits: Limits, wanted: Callable[[], bool]) -> object:
     """What the child leaves, read once it can do nothing more and before its folder goes."""
     is_whole = False
     try:
-        is_whole = _wait(child, limits.time_s, wanted)
+        is_whole = wait_for(child, limits.time_s, wanted)
     finally:
-        _kill(child)
+        kill(child)
         if not is_whole:
             child.process.join(_LONGEST_END_S)
     return value_of(result, 0 if is_whole else child.process.exitcode, limits.output_mb << 20)
-
-
-def _wait(child: _Child, time_s: float, wanted: Callable[[], bool]) -> bool:
-    """Wait for the child: true when it says that its value is whole, false when it ended without saying so."""
-    pid = child.process.pid
-    deadline, before = time.monotonic() + time_s, _waited_for_a_core(pid)
-    watched: list[Connection | int] = [child.work, child.process.sentinel]
-    while True:
-        waited = min(_waited_for_a_core(pid) - before, _MOST_WAITING * time_s)
-        left = deadline + waited - time.monotonic()
-        if left <= 0:
-            raise ChildFailed("time-limit", f"stopped after the limit of {time_s:g} s")
-        heard = multiprocessing.connection.wait(watched, timeout=min(left, _POLL_S))
-        if child.work in heard:
-            if _says_done(child):
-                return True
-            watched.remove(child.work)
-        elif heard:
-            return child.work.poll() and _says_done(child)  # it spoke and ended between one look and the other
-        if not wanted():
-            raise ChildFailed("cancelled", "stopped: the work was taken over elsewhere")
-
-
-def _waited_for_a_core(pid: int | None) -> float:
-    """Seconds in which the child could have worked but had no processor: no fault of its own, so they do not count."""
-    try:
-        return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
-    except (OSError, ValueError, IndexError):
-        return 0.0  # ended, or a kernel that does not count
-
-
-def _says_done(child: _Child) -> bool:
-    try:
-        return child.work.recv_bytes(len(child_side.DONE)) == child_side.DONE
-    except (EOFError, OSError):
-        return False
-
-
-def _kill(child: _Child) -> None:
-    """End the child and whatever it forked; harmless when all are gone."""
-    if child.process.pid is not None:
-        for kill in (os.killpg, os.kill):
-            # The child may not have reached setpgrp() yet, hence the second call for the process itself.
-            try:
-                kill(child.process.pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                continue
 
 
 def _remove(folder: Path) -> None:
@@ -327,7 +257,7 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _see_off(child: _Child, folder: Path) -> None:
+def _see_off(child: Child, folder: Path) -> None:
     """Wait until the child is gone, and take away what it may have written to its last breath."""
     child.process.join(_LONGEST_END_S)
     child.work.close()

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import multiprocessing.forkserver
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from plugins.contract import Declined, ReasonCode
-from service.analyse import child
+from service.analyse import child, child_handle
 from service.analyse.child import ChildFailed, Limits, call
 from service.errors import Unanalysable
 
@@ -135,7 +137,7 @@ def test_a_hang_ends_at_the_limit(tmp_path):
 
 def test_time_without_a_processor_does_not_count(tmp_path, monkeypatch):
     waited = iter([3.0] + [4.5] * 100)
-    monkeypatch.setattr(child, "_waited_for_a_core", lambda _pid: next(waited))
+    monkeypatch.setattr(child_handle, "waited_for_a_core", lambda _pid: next(waited))
     begun = time.monotonic()
     with pytest.raises(ChildFailed) as caught:
         call(hang, limits=Limits(time_s=0.5), scratch=tmp_path)
@@ -146,12 +148,48 @@ def test_time_without_a_processor_does_not_count(tmp_path, monkeypatch):
 def test_how_long_a_process_waited_for_a_core_is_known_and_nobody_waited_for_none():
     burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * (os.cpu_count() or 1))]
     try:
-        _until(lambda: all(child._waited_for_a_core(one.pid) > 0.05 for one in burners))
+        _until(lambda: all(child_handle.waited_for_a_core(one.pid) > 0.05 for one in burners))
     finally:
         for one in burners:
             one.kill()
             one.wait()
-    assert child._waited_for_a_core(None) == child._waited_for_a_core(2**30) == 0
+    assert child_handle.waited_for_a_core(None) == child_handle.waited_for_a_core(2**30) == 0
+
+
+def wait_for_file(path, then):
+    Path(path, "begun").touch()
+    _until(Path(path, "go").exists)
+    if then == "is unwanted":
+        hang()
+    return then if then == "answers" else os._exit(3)
+
+
+@pytest.mark.parametrize("then", ["answers", "ends", "is unwanted"])
+def test_a_child_outlives_the_fork_server_and_is_taken_at_its_word(tmp_path, then):
+    """The server's death closes the pipe that tells of a child's end; the child works on and answers by its own."""
+    signs, scratch = tmp_path / "signs", tmp_path / "scratch"
+    signs.mkdir()
+    scratch.mkdir()
+    call(same, 1, limits=QUICK, scratch=scratch)
+    server = multiprocessing.forkserver._forkserver._forkserver_pid
+    with ThreadPoolExecutor(1) as beside:
+        answer = beside.submit(
+            call, wait_for_file, str(signs), then, limits=QUICK, scratch=scratch,
+            wanted=lambda: then != "is unwanted" or not (signs / "go").exists(),
+        )  # fmt: skip
+        _until((signs / "begun").exists)
+        os.kill(server, signal.SIGKILL)
+        _until(lambda: not _alive(server))
+        time.sleep(3 * child_handle._POLL_S)
+        assert not answer.done()
+        (signs / "go").touch()
+        if then == "answers":
+            assert answer.result(60) == then
+        else:
+            with pytest.raises(ChildFailed) as failure:
+                answer.result(60)
+            assert failure.value.kind == ("crashed" if then == "ends" else "cancelled")
+    assert call(same, 2, limits=QUICK, scratch=scratch) == 2  # another server serves the next
 
 
 @pytest.mark.parametrize(
