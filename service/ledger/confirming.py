@@ -13,6 +13,7 @@ from service.ledger.proof_values import Confirmation, ConfirmState, ConfirmStatu
 from service.ledger.tables import EVENT, OUTBOX, RESULT
 from service.ledger.tables_proof import CONFIRMATION
 from service.ledger.values import OutgoingState
+from service.ledger.waking import wake
 
 _OF_RESULT = {"sop_class_uid", "series_instance_uid", "study_instance_uid", "sha256", "path"}
 _COLUMNS = [
@@ -106,6 +107,7 @@ class Confirming(Database):
             )
             if not connection.execute(again.values(state=OutgoingState.WAITING, due=now, last_error=reason)).rowcount:
                 return False
+            wake(connection)
             values = {"state": ConfirmState.RESENDING, "resent": CONFIRMATION.c.resent + 1, "reason": reason}
             return self._close(connection, row, now, kind="resent", detail=reason, values=values)
 

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, Executable, PoolProxiedConnection, Ta
 from sqlalchemy.dialects import postgresql, sqlite
 
 from service.errors import Misconfigured, Unreachable
+from service.ledger.waking import connect_args
 from service.ledger.write_ahead import CHECKPOINT_PAGES, give_room
 
 T = TypeVar("T")
@@ -227,28 +228,12 @@ def _translated() -> Iterator[None]:
 _TURN = "SELECT pg_advisory_xact_lock(hashtextextended(%(name)s, 0))"
 
 
-def _connect_args(address: sqlalchemy.URL) -> dict[str, Any]:
-    """A commit is on the server's disk when it returns, and a server that is gone is noticed within half a minute."""
-    if address.get_driver_name() != "psycopg":
-        return {}
-    given: dict[str, Any] = {
-        "connect_timeout": 5,
-        "keepalives_idle": 10,
-        "keepalives_interval": 5,
-        "keepalives_count": 3,
-    }
-    given |= {"tcp_user_timeout": 20_000, "application_name": "nmus"}
-    options = "-c synchronous_commit=on -c lock_timeout=30s -c idle_in_transaction_session_timeout=60s"
-    wanted = {name: value for name, value in given.items() if name not in address.query}
-    return wanted if "options" in address.query else {**wanted, "options": options}
-
-
 def _engine(url: str) -> Engine:
     try:
         address = sqlalchemy.make_url(url)
         backend = address.get_backend_name()
         if backend == "postgresql":
-            return sqlalchemy.create_engine(address, pool_pre_ping=True, connect_args=_connect_args(address))
+            return sqlalchemy.create_engine(address, pool_pre_ping=True, connect_args=connect_args(address))
         if backend != "sqlite":
             raise Misconfigured(f"service.database: {backend!r} is not supported; use sqlite or postgresql")
         engine = sqlalchemy.create_engine(address, connect_args={"timeout": 30, "check_same_thread": False})

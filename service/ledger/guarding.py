@@ -13,6 +13,7 @@ from service.ledger.receiving import queue_job
 from service.ledger.tables import EVENT, INSTANCE, RESULT, STUDY
 from service.ledger.tables_guard import IDENTITY, QUARANTINE
 from service.ledger.values import Instance
+from service.ledger.waking import wake
 
 _INSTANCE_COLUMNS = [INSTANCE.c[name] for name in Instance.__dataclass_fields__]
 _IDENTITY_COLUMNS = [IDENTITY.c[name] for name in Identity.__dataclass_fields__]
@@ -152,6 +153,7 @@ class Guarding(Database):
             if connection.execute(held.values(released_at=now, released_by=by[:64])).rowcount != 1:
                 return None
             self._note_study(connection, now, "released", study_instance_uid, detail=f"by {by[:64]}")
+            wake(connection)  # of what waited to be sent
             return next_generation(connection, study_instance_uid, now, "released")
 
     def clear_quarantine(self, study_instance_uid: str, now: float) -> bool:
@@ -162,6 +164,7 @@ class Guarding(Database):
             if connection.execute(held.values(released_at=now, released_by="contradiction gone")).rowcount != 1:
                 return False
             self._note_study(connection, now, "released", study_instance_uid, detail="the contradiction is gone")
+            wake(connection)
             return True
 
     @staticmethod

@@ -19,6 +19,7 @@ from service.ledger.guarding import next_generation
 from service.ledger.tables import EVENT, JOB, OUTBOX, RESULT, VERDICT
 from service.ledger.tables_guard import QUARANTINE
 from service.ledger.values import Job, JobState, Outcome, OutgoingState, Result
+from service.ledger.waking import wake
 
 _JOB_COLUMNS = [JOB.c[name] for name in Job.__dataclass_fields__]
 _RESULT_COLUMNS = [RESULT.c[name] for name in Result.__dataclass_fields__ if name != "destinations"]
@@ -125,6 +126,7 @@ class Jobs(Database):
             raise LeaseLost(
                 f"job {job.id}, attempt {job.attempt}: taken over by another worker; this one's work is void"
             )
+        wake(connection)  # of what was made, and of the study's next job, which waited for this one
 
     def _put(self, connection: Connection, job: Job, result: Result, now: float) -> None:
         row = {column.name: getattr(result, column.name) for column in _RESULT_COLUMNS}
@@ -175,6 +177,7 @@ class Jobs(Database):
         with self.writing() as connection:
             gone = [owner for owner in connection.execute(owners).scalars() if ended(owner)]
             held = update(JOB).where(JOB.c.owner.in_(gone), JOB.c.state == JobState.RUNNING)
+            wake(connection)
             return connection.execute(held.values(state=JobState.QUEUED, lease_until=0, due=now)).rowcount
 
     def rerun(self, study_instance_uid: str, now: float) -> int | None:

@@ -15,6 +15,7 @@ from service.ledger.tables import CIRCUIT, EVENT, OUTBOX, RESULT
 from service.ledger.tables_guard import QUARANTINE
 from service.ledger.tables_proof import COMMITMENT_REQUEST, CONFIRMATION
 from service.ledger.values import Circuit, Outgoing, OutgoingState
+from service.ledger.waking import wake
 
 _OF_RESULT = {"sop_class_uid", "transfer_syntax_uid", "study_instance_uid", "path", "size"}
 COLUMNS = [RESULT.c[name] if name in _OF_RESULT else OUTBOX.c[name] for name in Outgoing.__dataclass_fields__]
@@ -140,6 +141,7 @@ class Outbox(Database):
         with self.writing() as connection:
             gone = [owner for owner in connection.execute(owners).scalars() if ended(owner)]
             held = update(OUTBOX).where(OUTBOX.c.owner.in_(gone), OUTBOX.c.state == OutgoingState.SENDING)
+            wake(connection)
             return connection.execute(held.values(state=OutgoingState.WAITING, lease_until=0, due=now)).rowcount
 
     def redrive(self, now: float, destination: str | None = None) -> int:
@@ -160,6 +162,7 @@ class Outbox(Database):
             count = connection.execute(letters.values(state=OutgoingState.WAITING, due=now)).rowcount
             row = {"at": now, "kind": "redrive", "destination": destination or "", "detail": f"{count} objects"}
             connection.execute(EVENT.insert(), row)
+            wake(connection)
             return count
 
     def outgoing(self, destination: str | None = None, state: OutgoingState | None = None) -> tuple[Outgoing, ...]:
@@ -201,6 +204,8 @@ class Outbox(Database):
         statement = self.insert(CIRCUIT).values(**first)
         with self.writing() as connection:
             connection.execute(statement.on_conflict_do_update(index_elements=["destination"], set_=again))
+            if not failed:
+                wake(connection)
 
 
 def _outgoing(connection: Connection, condition: ColumnElement[bool]) -> tuple[Outgoing, ...]:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Select, bindparam, func, literal_column, sele
 from service.ledger.database import Database, Prepared, Transaction
 from service.ledger.tables import CURSOR, EVENT, INSTANCE, JOB, RESULT, STUDY, WAY
 from service.ledger.values import Instance, JobState, Kept, OpenStudy
+from service.ledger.waking import wake
 
 _INSTANCE_COLUMNS = [INSTANCE.c[name] for name in Instance.__dataclass_fields__]
 _INSTANCE_FIELDS = tuple(Instance.__dataclass_fields__)
@@ -241,4 +242,5 @@ def queue_job(connection: Connection, study_instance_uid: str, generation: int, 
         EVENT.insert(),
         {"at": now, "kind": "queued", "study_instance_uid": study_instance_uid, "job": job, "detail": cause},
     )
+    wake(connection)
     return job

@@ -14,6 +14,7 @@ from service.ledger.proof_values import Association, CommitmentRequest, Reconcil
 from service.ledger.tables import EVENT, INSTANCE
 from service.ledger.tables_proof import ASSOCIATION, COMMITMENT_REQUEST, RECONCILIATION
 from service.ledger.values import Instance
+from service.ledger.waking import wake
 
 _REQUEST_COLUMNS = [COMMITMENT_REQUEST.c[name] for name in CommitmentRequest.__dataclass_fields__]
 _ASSOCIATION_COLUMNS = [ASSOCIATION.c[name] for name in Association.__dataclass_fields__]
@@ -43,6 +44,7 @@ class Vouching(Database):
             connection.execute(
                 statement.on_conflict_do_update(index_elements=["ae_title", "transaction_uid"], set_=again)
             )
+            wake(connection)
             query = select(COMMITMENT_REQUEST.c.id).where(
                 COMMITMENT_REQUEST.c.ae_title == ae_title, COMMITMENT_REQUEST.c.transaction_uid == transaction_uid
             )

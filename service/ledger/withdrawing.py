@@ -12,6 +12,7 @@ from service.ledger.guarding import next_generation
 from service.ledger.tables import EVENT, INSTANCE, OUTBOX, RESULT
 from service.ledger.tables_guard import WITHDRAWAL
 from service.ledger.values import OutgoingState, Result
+from service.ledger.waking import wake
 
 _COLUMNS = [WITHDRAWAL.c[name] for name in Withdrawal.__dataclass_fields__]
 _RESULT_COLUMNS = [RESULT.c[name] for name in Result.__dataclass_fields__ if name != "destinations"]
@@ -46,6 +47,7 @@ class Withdrawing(Database):
         with self.writing() as connection:
             to = _recipients(connection, uids)
             self._keep_note(connection, note, first, to, now)
+            wake(connection)
             unsent = update(OUTBOX).where(OUTBOX.c.sop_instance_uid.in_(uids), OUTBOX.c.state.not_in(_GOT))
             connection.execute(unsent.values(state=OutgoingState.WITHDRAWN, last_error=f"withdrawn: {reason}"))
             rows = [
