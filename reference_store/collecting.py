@@ -7,7 +7,7 @@ import re
 import secrets
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,13 @@ class Collection:
         if not reason.strip():
             raise ValueError("an exclusion needs a reason; a value being far away is none")
         self._decide("exclude", observation, by, on, reason=reason.strip())
+
+    def withdraw(self, pictures: Set[str], reason: str, by: str, on: str) -> int:
+        """Exclude what counts and was read in one of these pictures, by its ``overlay``; how many. Twice is as once."""
+        seen_there = [found.id for found in self.current() if found.overlay in pictures]
+        for found in seen_there:
+            self.exclude(found, reason, by, on)
+        return len(seen_there)
 
     def restore(self, observation: str, by: str, on: str) -> None:
         """Take an exclusion back, by a new row. Raises ``LookupError`` or ``ValueError``."""

@@ -11,7 +11,7 @@ import json
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from typing import cast
 
 from plugins.contract import Conclusion, Earlier, Finding, NotAssessable, Result, parameters
 from reference_store import anatomy
+from reference_store.collecting import Collection
 from reference_store.comparison import References
 from reference_store.store import latest
 from reference_store.values import Side, View
@@ -128,6 +129,7 @@ class StudyWork:
         if not rejected:
             return
         stale = outdated(self.ledger, job.study_instance_uid, (one.key for one in made))
+        self._forget(job, {*rejected, *(one.sop_instance_uid for one in stale)})
         if not stale:
             return
         code = next(iter(rejected.values())).code
@@ -137,6 +139,20 @@ class StudyWork:
             self.settings, self.ledger, stale, self.ledger.clock(), reason=reason, by="rejection note", text=text
         )
         event(_LOG, logging.WARNING, "results withdrawn", count=len(stale), destination=", ".join(to))
+
+    def _forget(self, job: Job, pictures: Set[str]) -> None:
+        """A volunteer's value that was read in a rejected image is no reference any more."""
+        folder = self.settings.references.folder
+        if folder is None:
+            return
+        day = datetime.fromtimestamp(job.created_at, UTC).date().isoformat()
+        try:
+            count = Collection(folder).withdraw(pictures, "its image has been rejected", "rejection note", day)
+        except (OSError, ValueError) as error:
+            event(_LOG, logging.ERROR, "references not withdrawn", reason=type(error).__name__)
+            return
+        if count:
+            event(_LOG, logging.WARNING, "references withdrawn", count=count)
 
     def _reports(
         self, work: ReportWork, making: Making, way: Route, wanted: Callable[[], bool]

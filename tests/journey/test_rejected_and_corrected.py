@@ -14,6 +14,7 @@ from highdicom.sr import CodedConcept
 from pydicom import dcmread
 from pydicom.uid import generate_uid
 
+from reference_store.collecting import Collection
 from service.analyse.registry import registry
 from service.app import references_of
 from service.commands import main
@@ -21,6 +22,7 @@ from service.config import load
 from service.deliver.sender import senders
 from service.demo.exam import exam_shots
 from service.demo.exam_files import derived_uid, shot_dataset
+from service.demo.exam_marks import Marked, marks_dataset
 from service.demo.pacs import StandInPacs
 from service.demo.scanner import send
 from service.ledger import JobState, OutgoingState, open_ledger
@@ -51,11 +53,11 @@ def exam(tmp_path_factory):
 class House:
     """The parts of a service in one process, moved by hand."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, more: str = "") -> None:
         self.settings_file = folder / "nmus.toml"
         self.settings_file.write_text(
             '[service]\ndata_folder = "data"\n[listener]\nport = 0\n[[destination]]\nname = "pacs"\n'
-            f'ae_title = "DEMOPACS"\nhost = "127.0.0.1"\nport = {port}\n',
+            f'ae_title = "DEMOPACS"\nhost = "127.0.0.1"\nport = {port}\n{more}',
             encoding="utf-8",
         )
         self.settings = load(self.settings_file)
@@ -208,6 +210,31 @@ def test_an_image_that_somebody_rejects_is_left_out_of_an_amended_report(house, 
     assert str(amended.SOPInstanceUID) in rejected, "nothing is left to report: the report is taken back"
     assert {one.sop_instance_uid for one in house.ledger.withdrawals()} >= {gone, left}
     assert house.ledger.jobs()[0].state is JobState.DONE
+
+
+def test_a_volunteers_value_from_a_rejected_image_is_no_reference_any_more(tmp_path, pacs, exam):
+    store = tmp_path / "references"
+    rule = f'[references]\nfolder = "{store}"\nvolunteer_study_description = "Neuromuscular ultrasound"\n'
+    made, shots = House(tmp_path, pacs.port, rule), list(islice(exam_shots(SEED), 2))
+    marked = [
+        Marked(dcmread(path), tuple(shot.picture.point(x, z) for x, z in shot.tissue.outline_mm), "trace")
+        for path, shot in zip(exam, shots, strict=True)
+    ]
+    marks_dataset(marked, SEED, "marks").save_as(tmp_path / "marks.dcm", enforce_file_format=True)
+    try:
+        made.go(*exam, tmp_path / "marks.dcm")
+        collection = Collection(store)
+        held = {one.id for one in collection.current()}
+        assert held
+        made.go(note_over(exam, tmp_path))
+        assert collection.current() == ()
+        gone = collection.exclusions()
+        assert set(gone) == held
+        assert {one.by for one in gone.values()} == {"rejection note"}
+        assert {one.reason for one in gone.values()} == {"its image has been rejected"}
+    finally:
+        made.listener.drain(1)
+        made.ledger.close()
 
 
 def test_a_merged_patient_gets_an_amended_report_and_the_same_again_nothing(house, pacs, exam, tmp_path):

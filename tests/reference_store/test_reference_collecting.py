@@ -70,6 +70,18 @@ def test_an_exclusion_needs_a_reason_is_recorded_and_can_be_taken_back(tmp_path)
     assert len((tmp_path / "observations.jsonl").read_text().splitlines()) == 3
 
 
+def test_what_was_read_in_a_rejected_picture_is_excluded_and_what_replaced_it_is_not(tmp_path):
+    collection = Collection(tmp_path)
+    first, other = _observation(), _observation(side=Side.RIGHT, overlay="1.2.4")
+    again = _observation(value=63.0, overlay="1.2.5")
+    collection.add([first, other, again])
+    assert collection.withdraw({"1.2.3"}, "its image has been rejected", "rejection note", "2026-02-01") == 0
+    assert collection.withdraw({"1.2.4", "9"}, "its image has been rejected", "rejection note", "2026-02-01") == 1
+    assert collection.withdraw({"1.2.4", "9"}, "its image has been rejected", "rejection note", "2026-02-01") == 0
+    assert collection.current() == (again,)
+    assert collection.exclusions()[other.id].reason == "its image has been rejected"
+
+
 def test_a_pseudonym_is_the_same_for_a_person_and_another_at_another_site(tmp_path):
     here, there = Collection(tmp_path / "a"), Collection(tmp_path / "b")
     name = here.pseudonym("HV-012")
