@@ -36,6 +36,7 @@ from service.analyse.rejections import KEY_OBJECT_SELECTION, rejection
 from service.analyse.run import Room, analyse, conclude_outside, ours, summarise
 from service.config import Settings
 from service.errors import Misconfigured
+from service.kept_tables import tables_folder
 from service.ledger import Instance, Job, Ledger, Outcome, Verdict, Withdrawal
 from service.ledger import Result as Stored
 from service.logs import event
@@ -48,7 +49,7 @@ from service.report.identity import digest
 from service.report.keeping import place
 from service.report.pictures import overlay_keys
 from service.report.rejection import REASONS
-from service.report.side_tables import write_tables
+from service.report.side_tables import keep_tables
 from service.report.values import Content, Making, Moment, Plan, Previous, ReportObject, Unread
 from service.routing import Route, route
 from service.withdraw import outdated, withdraw
@@ -96,7 +97,7 @@ class StudyWork:
             said = (*conclude_outside(results, earlier, registry, references, room), *looked)
             work = ReportWork(job.study_instance_uid, exam, results, registry, references, earlier, said)
             content, stored = self._reports(work, self._making(job, Path(folder), way), way, wanted)
-        write_tables(results, self._tables(job.study_instance_uid))
+            keep_tables(results, tables_folder(data, job.study_instance_uid, job.id), Path(folder))
         watch.lap("reports made", len(stored))
         self._feed(job, paths, exam, results, wanted, stored=stored)
         findings = [*records(results), *(conclusion_record(one) for one in content.conclusions)]
@@ -241,11 +242,6 @@ class StudyWork:
         finals = [self._final(one) for one in objects]
         place([(folder / one.file, final) for one, final in zip(objects, finals, strict=True) if not final.exists()])
         return [self._stored(one, final, way) for one, final in zip(objects, finals, strict=True)]
-
-    def _tables(self, study_instance_uid: str) -> Path:
-        """Where the tables of a study's findings lie."""
-        name = hashlib.sha256(study_instance_uid.encode()).hexdigest()
-        return self.settings.service.data_folder / "results" / "tables" / name[:32]
 
     def _final(self, one: ReportObject) -> Path:
         name = hashlib.sha256(one.sop_instance_uid.encode()).hexdigest()

@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from plugins.contract import Clip, ReducedFrames
 from plugins.fasciculation.candidates import Candidate, candidates
-from plugins.fasciculation.field import Field
 from plugins.fasciculation.flow import Step, steps
 from plugins.fasciculation.grid import Floats, Grid, grid_of
 from plugins.fasciculation.judge import Verdict, verdicts
@@ -63,12 +62,14 @@ class ClipMotion:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What one window gave."""
+    """What one window gave. Its field is not kept: it takes 7 MB, and clips may be long."""
 
-    field: Field
-    much: npt.NDArray[np.bool_]
-    found: list[Candidate]
-    core: tuple[float, float]
+    judged: list[Judged]
+    stretches: list[Stretch]
+    observed_s: float
+    probe_mm_s: list[float]
+    valid: npt.NDArray[np.bool_]
+    usual_mm: Floats
 
 
 def motion_of(clip: Clip, times_s: Sequence[float], inside: npt.NDArray[np.bool_] | None = None) -> ClipMotion:
@@ -150,38 +151,39 @@ def _judged_part(
         for each in candidates(field)
         if core[0] <= each.peak_s < core[1] and (inside is None or inside[each.row, each.column])
     ]
-    return _Part(field, moving(field), found, core)
+    much = moving(field)
+    own = (field.times_s >= core[0]) & (field.times_s < core[1])
+    return _Part(
+        judged=[
+            Judged(each, verdict, int(np.abs(times - each.peak_s).argmin()), bool(much[each.time]), beat)
+            for each, verdict, beat in zip(found, verdicts(found), beating(found), strict=True)
+        ],
+        stretches=stretches(field, much & own),
+        observed_s=float((own & ~much).sum()) / field.rate_hz,
+        probe_mm_s=_averaged(field.probe_mm_s[own], max(1, round(0.2 * field.rate_hz))),
+        valid=field.valid,
+        usual_mm=field.scored.noise,
+    )
 
 
 def _joined(parts: list[_Part], grid: Grid, times: npt.NDArray[np.float64], count: int) -> ClipMotion:
     """One clip of its windows."""
-    judged: list[Judged] = []
-    apart: list[Stretch] = []
-    observed, probe = 0.0, []
-    for part in parts:
-        field = part.field
-        own = (field.times_s >= part.core[0]) & (field.times_s < part.core[1])
-        observed += float((own & ~part.much).sum()) / field.rate_hz
-        apart += stretches(field, part.much & own)
-        probe += _averaged(field.probe_mm_s[own], max(1, round(0.2 * field.rate_hz)))
-        for each, verdict, beat in zip(part.found, verdicts(part.found), beating(part.found), strict=True):
-            frame = int(np.abs(times - each.peak_s).argmin())
-            judged.append(Judged(each, verdict, frame, bool(part.much[each.time]), beat))
     step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
     span = float(times[-1] - times[0]) + step
-    valid = np.logical_and.reduce([part.field.valid for part in parts]) if parts else np.zeros(grid.blocks, bool)
-    usual = np.median([part.field.scored.noise for part in parts], axis=0) if parts else np.zeros(grid.blocks)
+    valid = np.logical_and.reduce([part.valid for part in parts]) if parts else np.zeros(grid.blocks, bool)
+    usual = np.median([part.usual_mm for part in parts], axis=0) if parts else np.zeros(grid.blocks)
+    judged = [each for part in parts for each in part.judged]
     return ClipMotion(
         grid=grid,
         valid=valid,
         judged=tuple(sorted(judged, key=lambda each: each.candidate.peak_s)),
-        stretches=tuple(_run_together(apart)),
+        stretches=tuple(_run_together([each for part in parts for each in part.stretches])),
         span_s=span,
-        observed_s=min(observed, span),
+        observed_s=min(sum(part.observed_s for part in parts), span),
         frames=count,
         rate_hz=(count - 1) / (span - step) if span > step else 0.0,
         usual_mm=np.asarray(usual, np.float32),
-        probe_mm_s=tuple(probe),
+        probe_mm_s=tuple(each for part in parts for each in part.probe_mm_s),
     )
 
 

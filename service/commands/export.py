@@ -14,6 +14,7 @@ from service.audit.following import patient_of
 from service.commands.shared import add_settings, ledger_of, say, settings_of
 from service.errors import Misconfigured
 from service.export.study import export
+from service.kept_tables import kept_tables
 from service.ledger import JobState
 
 
@@ -46,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
     done = ledger.jobs(JobState.DONE, uid, limit=1)
     findings = json.loads(ledger.findings(done[0].id) or "[]") if done else []
     reports = [app.data_folder / one.path for one in ledger.results(done[0].id) if one.role == "sr"] if done else []
+    tables = kept_tables(app.data_folder, uid, done[0].id, findings) if done else ()
     paths = [app.data_folder / one.path for one in instances]
     objects: list[Study | Patient] = [Study(uid, anonymised=True), patient_of(paths[0])[0]]
     try:
@@ -58,12 +60,14 @@ def run(args: argparse.Namespace) -> int:
             secret=secret_of(app.data_folder),
             project=args.project,
             accept_unmarked=args.accept_unmarked,
+            tables=tables,
         )
     except BaseException:
         app.trail.exported(getpass.getuser(), str(out), objects, good=False)
         raise
     app.trail.exported(getpass.getuser(), str(out), objects)
-    say(f"{len(manifest.exported)} objects and {manifest.findings} findings in {out}, as {manifest.patient}")
+    held = f"{len(manifest.exported)} objects, {manifest.findings} findings and {len(manifest.tables)} tables"
+    say(f"{held} in {out}, as {manifest.patient}")
     for one in manifest.left_out:
         say(f"left out     {one.sop_instance_uid}: {one.reason}. {one.remedy}".rstrip())
     return int(bool(manifest.left_out))

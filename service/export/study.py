@@ -19,6 +19,7 @@ from service.export.header import clean
 from service.export.picture import blanked
 from service.export.pseudonyms import Pseudonyms
 from service.export.residue import left_in
+from service.kept_tables import KeptTable
 
 _IDENTIFYING = (
     "PatientID", "PatientName", "OtherPatientNames", "PatientBirthDate", "AccessionNumber", "PatientAddress",
@@ -63,6 +64,8 @@ class Manifest:
     exported: tuple[Exported, ...]
     left_out: tuple[LeftOut, ...]
     findings: int
+    tables: tuple[Exported, ...] = ()
+    """Of a clip's events, by the clip's new UID."""
 
 
 def identity_of(paths: Iterable[Path]) -> tuple[str, frozenset[str]]:
@@ -89,6 +92,7 @@ def export(
     secret: bytes,
     project: str,
     accept_unmarked: bool = False,
+    tables: Iterable[KeptTable] = (),
 ) -> Manifest:
     """Write a study into ``out``.
 
@@ -118,7 +122,10 @@ def export(
         exported += [_report(path, partial, names) for path in reports]
         lines = [json.dumps(names.in_json(one)) for one in findings]
         (partial / "findings.jsonl").write_text("".join(f"{one}\n" for one in lines), encoding="utf-8")
-        manifest = Manifest(names.uid(study), names.patient, project, tuple(exported), tuple(left_out), len(lines))
+        beside = tuple(_table(one, partial, names) for one in tables)
+        manifest = Manifest(
+            names.uid(study), names.patient, project, tuple(exported), tuple(left_out), len(lines), beside
+        )
         told = {"written_by": f"nmus {__version__}", "profile": "PS3.15 annex E, basic profile", **asdict(manifest)}
         (partial / "manifest.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
         _search(partial, words, names.patient)
@@ -138,6 +145,19 @@ def _image(path: Path, folder: Path, names: Pseudonyms, *, accept_unmarked: bool
 
 def _report(path: Path, folder: Path, names: Pseudonyms) -> Exported:
     return _written(dcmread(path), folder, names, None)
+
+
+def _table(table: KeptTable, folder: Path, names: Pseudonyms) -> Exported:
+    """A table with every UID in it replaced."""
+    text = table.path.read_text("utf-8")
+    if table.kind == "JSON":
+        clean_text = json.dumps(names.in_json(json.loads(text)), indent=1) + "\n"
+    else:
+        clean_text = str(names.in_json(text))
+    uid = names.uid(table.sop_instance_uid)
+    file = folder / f"{uid}-{table.plugin}-{table.name}"
+    file.write_text(clean_text, encoding="utf-8")
+    return Exported(file.name, uid, hashlib.sha256(file.read_bytes()).hexdigest())
 
 
 def _written(dataset: Dataset, folder: Path, names: Pseudonyms, share: float | None) -> Exported:

@@ -28,6 +28,14 @@ def place(pairs: Sequence[tuple[Path, Path]]) -> None:
         list(pool.map(_flush, {final.parent for _, final in here}))
 
 
+def folder_kept(folder: Path) -> None:
+    """Make a folder that is still there after a power cut: every folder above that got a new entry is flushed."""
+    new = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(new):
+        one.mkdir(mode=0o700, exist_ok=True)
+        _flush(one.parent)
+
+
 def _beside(source: Path, final: Path) -> Path:
     """The file on the file system on which it is to lie, its folder there too."""
     final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

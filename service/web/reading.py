@@ -13,6 +13,7 @@ from typing import Any
 
 from reference_store import anatomy
 from reference_store.values import Side, View
+from service.kept_tables import KeptTable
 from service.ledger import Result
 
 Record = Mapping[str, Any]
@@ -81,6 +82,7 @@ class Place:
     refusals: dict[tuple[str, str], int] = field(default_factory=dict)
     """Reason and remedy, with the number of images."""
     pictures: list[Shown] = field(default_factory=list)
+    tables: list[KeptTable] = field(default_factory=list)
 
     @property
     def not_compared(self) -> dict[str, str]:
@@ -119,7 +121,7 @@ class Reading:
         return tuple((place, row) for place in self.places for row in place.rows if row.outside)
 
 
-def reading(findings: str, pictures: Sequence[Result] = ()) -> Reading:
+def reading(findings: str, pictures: Sequence[Result] = (), tables: Sequence[KeptTable] = ()) -> Reading:
     """Arrange what an analysis left.
 
     Parameters
@@ -128,6 +130,8 @@ def reading(findings: str, pictures: Sequence[Result] = ()) -> Reading:
         JSON of the records, as ``Ledger.findings`` gives it; empty where nothing has been analysed.
     pictures:
         Captures that hold, the newest about each thing.
+    tables:
+        What lies beside the reports of this analysis.
     """
     records: list[Record] = json.loads(findings) if findings else []
     sources: dict[str, int] = {}
@@ -136,6 +140,9 @@ def reading(findings: str, pictures: Sequence[Result] = ()) -> Reading:
         if "conclusion" not in record:
             groups.setdefault(_about(record), []).append(record)
     places = {about: _place(several, sources) for about, several in groups.items()}
+    for about, several in groups.items():
+        clips = {(one["plugin"], one["sop_instance_uid"]) for one in several}
+        places[about].tables = [one for one in tables if (one.plugin, one.sop_instance_uid) in clips]
     pages = []
     for result in pictures:
         about, shown = _shown(result)

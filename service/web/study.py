@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import OrderedDict
@@ -9,9 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from service.kept_tables import KeptTable, kept_tables
 from service.ledger import Job, JobState, Ledger, Result
 from service.proof.account import account
 from service.web.guard import visitor
@@ -36,7 +38,7 @@ class StudyPages:
     def routes(self) -> list[Route]:
         """What the application adds."""
         pictures = [Route("/study/{uid}/picture/{sop}", self._show)] if self._picture is not None else []
-        return [Route("/study/{uid}", self._study), *pictures]
+        return [Route("/study/{uid}", self._study), Route("/study/{uid}/table/{name}", self._table), *pictures]
 
     def _study(self, request: Request) -> Response:
         uid, ledger = request.path_params["uid"], self._ledger
@@ -52,10 +54,29 @@ class StudyPages:
             account=whole,
             done=done,
             withdrawn=next((one.withdrawn for one in whole.results if one.result.role == "sr"), ""),
-            read=reading(ledger.findings(done.id) if done else "", self._captures(uid) if self._picture else ()),
+            read=reading(
+                ledger.findings(done.id) if done else "",
+                self._captures(uid) if self._picture else (),
+                self._tables(uid, done),
+            ),
             called=_titles(ledger.called(uid)),
             events=ledger.events(uid),
         )
+
+    def _tables(self, study: str, done: Job | None) -> tuple[KeptTable, ...]:
+        """Tables of the analysis whose values are shown."""
+        findings = self._ledger.findings(done.id) if done else ""
+        return kept_tables(self._folder, study, done.id, json.loads(findings)) if done and findings else ()
+
+    def _table(self, request: Request) -> Response:
+        study, name = request.path_params["uid"], request.path_params["name"]
+        tables = self._tables(study, _latest(account(self._ledger, study).jobs))
+        found = next((one for one in tables if one.path.name == name), None)
+        if found is None:
+            return PlainTextResponse("there is no such table", status_code=404)
+        self._told(Looked(visitor(request), study))
+        kind = "text/csv" if found.kind == "CSV" else "application/json"
+        return FileResponse(found.path, media_type=kind, filename=name, headers={"Cache-Control": "no-store"})
 
     def _captures(self, study: str) -> tuple[Result, ...]:
         """The newest capture about each thing that has not been taken back, in the order of the report."""

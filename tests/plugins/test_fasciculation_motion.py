@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 
 import cv2
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plugins.contract import ArrayFrames, Box, Clip, NotAssessable, Spacing, TissueRegion
+from plugins.fasciculation import clip as clip_module
 from plugins.fasciculation.candidates import Candidate
 from plugins.fasciculation.features import FEATURES
 from plugins.fasciculation.flow import steps
@@ -168,3 +170,30 @@ def test_time_bases() -> None:
     assert "stated: 1.00 s" in slow.contradiction
     for broken in (None, (0.0, 0.1, 0.1, 0.3, 0.4), (0.0, 0.1)):
         assert isinstance(time_base(clip_with(broken)), NotAssessable)
+
+
+def test_nothing_of_a_windows_field_outlives_its_judging(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else memory grows with the clip: 7 MB every 20 s."""
+    seconds, rate = 80, 15
+    picture = speckle(1, (68, 84))
+    shown = [cv2.GaussianBlur(picture, (0, 0), 0.3 + 0.1 * (at % 2)).astype(np.uint8) for at in range(seconds * rate)]
+    alive: list[weakref.ref[np.ndarray]] = []
+    most = 0
+    made = clip_module.field_of
+
+    def watched(*parts: object) -> object:
+        nonlocal most
+        most = max(most, sum(1 for one in alive if one() is not None))
+        field = made(*parts)
+        alive.extend(weakref.ref(each) for each in (field.scored.height, field.scored.moved))
+        return field
+
+    monkeypatch.setattr(clip_module, "field_of", watched)
+    region = TissueRegion(Box(0, 0, 84, 68), Spacing(0.2, 0.2))
+    times = tuple(at / rate for at in range(len(shown)))
+    still = Clip("1", "1", ArrayFrames(np.stack(shown)), (region,), frame_times_s=times)
+    motion = clip_module.motion_of(still, times)
+    assert motion.span_s == pytest.approx(seconds)
+    assert len(alive) >= 2 * 3
+    assert most == 0
+    assert not any(one() is not None for one in alive)
