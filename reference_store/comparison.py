@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from reference_store.values import Device, Side, Subject, View
+from reference_store.wording import measured
 
 
 class RefusalCode(StrEnum):
@@ -96,6 +97,6 @@ class NoReferences:
         """Refuse: there is no reference."""
         return Refusal(
             RefusalCode.NO_REFERENCE,
-            f"no reference for {question.quantity} of {question.structure} on this device",
+            f"no reference for {measured(question.quantity, question.structure)} on this device",
             "collect reference values on this device with 'nmus references collect'",
         )

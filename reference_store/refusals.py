@@ -8,15 +8,15 @@ from reference_store.attestation import Attestation
 from reference_store.comparison import Question, Refusal, RefusalCode
 from reference_store.documents import Document
 from reference_store.locking import Difference
+from reference_store.wording import measured, site_name, structure_name
 
 _COLLECT = "collect reference values on this device with 'nmus references collect', then 'nmus references fit'"
 
 
 def nothing_here(question: Question, usable: Sequence[Document]) -> Refusal:
     """There is none for this structure, site and view."""
-    where = f"{question.quantity} of {question.structure}"
-    where += f" at {question.site}" if question.site else ""
-    places = sorted({document.site or "the standard site" for document in usable})
+    where = measured(question.quantity, question.structure, question.site)
+    places = sorted({site_name(document.site) if document.site else "the standard site" for document in usable})
     remedy = _COLLECT
     views = sorted({document.view.value for document in usable if document.at(question.site) and document.view})
     if views:
@@ -48,7 +48,9 @@ def only_retired(document: Document) -> Refusal:
 
 def other_source(question: Question, source: str, others: Sequence[str]) -> Refusal:
     """The source chosen for this nerve has no value here, and sources are not mixed inside a nerve."""
-    text = f"source {source} of {question.structure} has no reference at {question.site}; sources are not mixed"
+    site = site_name(question.site) if question.site else "an unstated site"
+    named = structure_name(question.structure)
+    text = f"source {source} of the {named} has no reference for {site}; sources are not mixed"
     remedy = f"choose one source for the whole nerve: 'nmus references activate --source {others[0]} --structure "
     return Refusal(RefusalCode.NO_REFERENCE, text, f"{remedy}{question.structure} --by NAME'")
 
@@ -57,7 +59,7 @@ def lock(question: Question, document: Document, different: Sequence[Difference]
     """The value comes from another device or from other settings."""
     words = "; ".join(str(difference) for difference in different)
     if any(difference.whose_device for difference in different):
-        text = f"no reference for {question.quantity} of {question.structure} on this device: {words}"
+        text = f"no reference for {measured(question.quantity, question.structure)} on this device: {words}"
         return Refusal(RefusalCode.NO_REFERENCE, text, _COLLECT)
     text = f"settings differ from those of {document.release}: {words}"
     remedy = "scan with the locked preset, or collect reference values with these settings"
