@@ -3,7 +3,8 @@
 A file's name is the SHA-256 of its data set: the same object twice is one file, and nothing that a peer wrote ever
 becomes part of a path. What lies in ``spool`` is unfinished by definition and is swept. What lies in ``archive``
 counts once the ledger has its row, which is written after both flushes; renaming first lets the file's own flush
-carry its new name to the disk, so that the folder's costs nearly nothing (measured: a third of the time).
+carry its new name to the disk, so that the folder's costs nearly nothing (measured: a third of the time). Only where
+the name is there already are the bytes flushed first.
 """
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ class Archive:
         folder = self.folder / digest[:2]
         final = folder / f"{digest}.dcm"
         try:
-            incoming.path.replace(final)
+            if not _named_anew(incoming.path, final):
+                incoming.flush()  # bytes that somebody was told are safe never give way to some that are not yet
+                incoming.path.replace(final)
             crash.point("after_rename")
             incoming.flush()
         except OSError:
@@ -187,10 +190,11 @@ class Incoming:
         return self._digest.hexdigest()
 
     def flush(self) -> None:
-        """Bring the bytes to the disk and close."""
+        """Bring the bytes to the disk and close; harmless twice."""
         if self._conveyor is not None:
             self._conveyor.finish()
-        os.fsync(self._descriptor)
+        if self._descriptor >= 0:
+            os.fsync(self._descriptor)
         self.close()
 
     def close(self) -> None:
@@ -206,6 +210,16 @@ class Incoming:
         """Close and remove; harmless when it is gone."""
         self.close()
         self.path.unlink(missing_ok=True)
+
+
+def _named_anew(path: Path, final: Path) -> bool:
+    """Give a file its final name if nothing has it yet, and the file system can do that in one step."""
+    try:
+        os.link(path, final)
+    except OSError:  # it is there already, or links are not known here
+        return False
+    path.unlink()
+    return True
 
 
 def flush_folder(folder: Path) -> None:
