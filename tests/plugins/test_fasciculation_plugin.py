@@ -109,6 +109,15 @@ def test_passive_movement_is_not_assessable_and_never_none_found() -> None:
     assert outcome.remedy
 
 
+def test_a_clip_that_moves_most_of_its_time_with_pauses_is_never_none_found() -> None:
+    moved = PassiveMovement(seed=3, rests_s=((2.0, 3.4), (6.0, 7.8)))
+    for twitching in ((), THREE):
+        cine = Cine(MUSCLE, SMALL, (moved, *twitching), duration_s=9.0, seed=7)
+        (outcome,) = Fasciculation().analyse(acquisition_of(clip_of(cine)), NoReferences())
+        assert isinstance(outcome, NotAssessable)
+        assert outcome.code is ReasonCode.MOTION
+
+
 def test_no_time_base_is_not_assessable(twitching: tuple[Clip, tuple[Twitched, ...]]) -> None:
     clip = replace(twitching[0], frame_times_s=None)
     (outcome,) = Fasciculation().analyse(acquisition_of(clip), NoReferences())

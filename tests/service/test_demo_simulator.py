@@ -163,6 +163,7 @@ def test_tissue_moves_by_what_the_twitch_says_and_comes_back() -> None:
     [
         Drift(seed=1), Breathing(), Jerk(0.5), Pulse((12.0, 12.0)), Contraction(0.3, 0.3, (12.0, 12.0)),
         Tremor(0.1, 0.8, (12.0, 12.0)), Compression(0.2, 0.2), PassiveMovement(seed=2),
+        PassiveMovement(seed=2, rests_s=((0.5, 0.9),)),
     ],
     ids=lambda motion: type(motion).__name__,
 )  # fmt: skip
@@ -179,6 +180,19 @@ def test_every_disturbance_moves_something_smoothly(motion: object) -> None:
     assert 0.02 < size < 20
     assert np.abs(at(0.6) - at(0.601)).max() < 0.1 * size + 1e-3
     assert np.isfinite(motion.out_of_plane_mm(0.4))  # type: ignore[attr-defined]
+
+
+def test_a_restless_limb_is_still_in_its_pauses_and_moves_most_of_its_time() -> None:
+    for seed in range(40):
+        (moved,) = (one for one in scene("restless", seed, 12.0, 0.0).motions if isinstance(one, PassiveMovement))
+        x, z = (np.linspace(1, 23, 20, dtype=np.float32) for _ in range(2))
+        ((_, _, course),) = moved.modes(x, z)
+        for start, end in moved.rests_s:
+            assert 0 <= start < end <= 12.0
+            held = [course(time) for time in np.linspace(start + 0.2, end, 9)]
+            assert np.ptp(held) < 1e-9
+            assert abs(course(end + 0.4) - course(end)) > 1e-4
+        assert 0.1 <= sum(end - start for start, end in moved.rests_s) / 12.0 <= 0.4
 
 
 def test_frames_are_lost_and_doubled_as_told() -> None:

@@ -1,115 +1,114 @@
-"""Figures of the classifier that ships, on clips that nothing was tuned on.
+"""Clips that nothing was tuned on, judged by the plugin itself from the frames to the answer.
 
-    python plugins/fasciculation/training/heldout.py FOLDER
+    python plugins/fasciculation/training/heldout.py FILE FIRST_SEED COUNT RATE_PER_MINUTE SECONDS [KIND ...]
 
-FOLDER holds what simulate.py and semi.py wrote for seeds from 5000 on.
+One JSON line a clip is added to FILE, with the truth beside what was found; clips that FILE has already are left out.
+A kind is one of the simulator's, or ``semi-`` and one: a real still made to move. ``figures.py FILE`` makes the tables.
+Seeds below 5000 are for tuning and training; those from 5000 on are held out and looked at once (README.md says which).
 """
 
 from __future__ import annotations
 
+import json
 import sys
-from collections import Counter
-from itertools import pairwise
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
-from dataset import NAMES, ClipData, load
+from dataset import NAMES, match, name_of
+from semi import moving_clip
 
-from plugins.fasciculation.assess import STILL_ENOUGH
-from plugins.fasciculation.evaluate import Share
-from plugins.fasciculation.events import SURE
-from plugins.fasciculation.judge import verdicts
+from plugins.contract import Acquisition, ArrayFrames, Clip, NotAssessable, Side, Spacing, TissueRegion, View
+from plugins.fasciculation.assess import ClipResult, assess
 from plugins.fasciculation.plugin import Fasciculation
-from plugins.fasciculation.pulse import beating
+from service.demo.simulator import Cine, frames, twitches
+from service.demo.simulator.cine import schedule
+from service.demo.simulator.scenes import ASSESSABLE, MOVING, scene
+from service.demo.simulator.warped import WarpedCine, warped_frames
 
-EDGES_MM = (0.1, 0.15, 0.2, 0.3, 0.5, 0.8, 1.2)
-STILL = ("passive", "active", "semi-passive", "semi-active")
+
+@dataclass(frozen=True)
+class Peak:
+    """When an event was at its height: what ``dataset`` asks of a candidate."""
+
+    peak_s: float
 
 
-def kept_in(clip: ClipData) -> np.ndarray:
-    if not clip.found:
-        return np.array([], int)
-    confidence = np.array([verdict.confidence for verdict in verdicts(clip.found)])
-    threshold = Fasciculation().threshold
-    needed = np.where(clip.in_motion, max(threshold, SURE), threshold)
-    return np.flatnonzero((confidence >= needed) & ~np.array(beating(clip.found), bool))
+def clip_of(kind: str, seed: int, per_minute: float, duration_s: float) -> tuple[Cine, Clip]:
+    """A scene and its clip, in memory."""
+    if kind.startswith("semi-"):
+        cine, warped = moving_clip(kind.removeprefix("semi-"), seed, per_minute, duration_s)
+        return cine, in_memory(warped_frames(warped), times_of(warped), cine)
+    cine = scene(kind, seed, duration_s, per_minute)
+    return cine, in_memory(frames(cine), times_of(cine), cine)
+
+
+def times_of(cine: Cine | WarpedCine) -> tuple[float, ...]:
+    return tuple(time_s for time_s, _ in schedule(cine.seed, cine.duration_s, cine.frame_rate_hz, cine.faults))
+
+
+def in_memory(pictures: Iterator[np.ndarray], times_s: tuple[float, ...], cine: Cine) -> Clip:
+    spacing = Spacing(cine.picture.spacing_mm, cine.picture.spacing_mm)
+    region = TissueRegion(cine.picture.box, spacing)
+    return Clip("1.2.3", "1.2", ArrayFrames(np.stack(list(pictures))), (region,), frame_times_s=times_s)
+
+
+def judged(kind: str, seed: int, per_minute: float, duration_s: float) -> dict:
+    """What the plugin says of one clip, beside the truth."""
+    cine, clip = clip_of(kind, seed, per_minute, duration_s)
+    whole = Acquisition("biceps_brachii", Side.RIGHT, None, View.TRANSVERSE, (clip,))
+    said = assess(clip, whole, Fasciculation())
+    truth = [asdict(twitch) for twitch in twitches(cine)]
+    answer = {"reason": said.code.value} if isinstance(said, NotAssessable) else found_in(said, truth, cine)
+    return {
+        "kind": kind, "seed": seed, "per_minute": per_minute, "duration_s": duration_s,
+        "frames": clip.frames.count, "truth": truth, **answer,
+    }  # fmt: skip
+
+
+def found_in(said: ClipResult, truth: list[dict], cine: Cine) -> dict:
+    """Events with what they truly were."""
+    peaks = [Peak(event.properties["peak_s"]) for event in said.seen.events]
+    places = [event.centre for event in said.seen.events]
+    events = [
+        {
+            "peak_s": peak.peak_s,
+            "centre": place,
+            "mm": event.properties["peak_displacement_mm"],
+            "confidence": event.confidence,
+            "accepted": event.accepted,
+            "rejected_as": event.rejected_as,
+            "truly": NAMES[0] if which >= 0 else true_name(peak, place, truth, cine),
+        }
+        for event, peak, place, which in zip(
+            said.seen.events, peaks, places, match(peaks, places, truth), strict=True
+        )
+    ]  # fmt: skip
+    return {"observed_s": said.seen.observed_s, "span_s": said.seen.span_s, "events": events}
+
+
+def true_name(peak: Peak, place: tuple[float, float], truth: list[dict], cine: Cine) -> str:
+    """Empty for what lies beside a twitch at its time."""
+    name = name_of(peak, place, truth, cine)
+    return NAMES[name] if name >= 0 else ""
 
 
 def main() -> None:
-    clips = [load(path) for path in sorted(Path(sys.argv[1]).glob("*.npz"))]
-    judged = [(clip, kept_in(clip)) for clip in clips]
-    print("moving clips:")
-    for kind in STILL:
-        here = [clip for clip in clips if clip.kind == kind]
-        print(f"  {kind:14s} not assessable {Share(sum(clip.judged_share < STILL_ENOUGH for clip in here), len(here))}")
-    wrongly = [clip.kind for clip in clips if clip.kind not in STILL and clip.judged_share < STILL_ENOUGH]
-    print("assessable scenes not assessed:", Counter(wrongly))
-    usable = [(clip, kept) for clip, kept in judged if clip.kind not in STILL and clip.judged_share >= STILL_ENOUGH]
-    for group in ("", "semi-"):
-        mine = [(clip, kept) for clip, kept in usable if clip.kind.startswith("semi-") == bool(group)]
-        for kind in sorted({clip.kind for clip, _ in mine}):
-            row(kind, [(clip, kept) for clip, kept in mine if clip.kind == kind])
-        row(f"ALL {group}", mine)
-        curve(mine)
-    gaps = [
-        clip.found[at].peak_s - clip.truth[clip.matched[at]]["peak_s"]
-        for clip, kept in usable
-        for at in kept
-        if clip.matched[at] >= 0
-    ]
-    print(f"timing: mean {np.mean(gaps):+.3f} s, median absolute {np.median(np.abs(gaps)):.3f} s, n {len(gaps)}")
-    sizes = [
-        clip.found[at].height_mm / clip.truth[clip.matched[at]]["peak_mm"]
-        for clip, kept in usable
-        for at in kept
-        if clip.matched[at] >= 0
-    ]
-    print(
-        "measured over true displacement: median",
-        np.round(np.median(sizes), 2),
-        "quartiles",
-        np.round(np.percentile(sizes, [25, 75]), 2),
-    )
-    named(usable)
-
-
-def row(kind: str, clips: list) -> None:
-    twitching = [(clip, kept) for clip, kept in clips if clip.per_minute > 0]
-    matched = sum(int(clip.matched[at] >= 0) for clip, kept in twitching for at in kept)
-    alarms = sum(len(kept) for _, kept in twitching)
-    big = [
-        (clip, kept, at) for clip, kept in twitching for at, event in enumerate(clip.truth) if event["peak_mm"] >= 0.3
-    ]
-    found = sum(at in {clip.matched[index] for index in kept} for clip, kept, at in big)
-    none = [(clip, kept) for clip, kept in clips if clip.per_minute == 0]
-    false = sum(len(kept) for _, kept in none)
-    minutes = sum(clip.duration_s * clip.judged_share for clip, _ in none) / 60
-    text = f"none: {false} false in {minutes:.1f} min"
-    print(f"{kind:18s} P {Share(matched, alarms)} | R>=0.3 mm {Share(found, len(big))} | {text}")
-
-
-def curve(clips: list) -> None:
-    for low, high in pairwise(EDGES_MM):
-        here = [
-            (clip, kept, at)
-            for clip, kept in clips
-            for at, event in enumerate(clip.truth)
-            if low <= event["peak_mm"] < high
-        ]
-        found = sum(at in {clip.matched[index] for index in kept} for clip, kept, at in here)
-        print(f"  recall {low:.2f} to {high:.2f} mm: {Share(found, len(here))}")
-
-
-def named(clips: list) -> None:
-    """How often the name of a rejected movement is right."""
-    table = Counter()
-    for clip, _ in clips:
-        for verdict, name in zip(verdicts(clip.found), clip.names, strict=True):
-            if name > 0 and verdict.confidence < Fasciculation().threshold:
-                table[NAMES[name], verdict.likely] += 1
-    for true in sorted({pair[0] for pair in table}):
-        here = {said: n for (was, said), n in table.items() if was == true}
-        print(f"  {true:26s} {sum(here.values()):4d} named right {here.get(true, 0)}: {here}")
+    cv2.setNumThreads(1)
+    file, first, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    per_minute, seconds = float(sys.argv[4]), float(sys.argv[5])
+    kinds = sys.argv[6:] or [*ASSESSABLE, *MOVING]
+    lines = file.read_text("utf-8").splitlines() if file.exists() else []
+    done = {(row["kind"], row["seed"], row["per_minute"]) for row in map(json.loads, lines)}
+    for seed in range(first, first + count):
+        for kind in kinds:
+            if (kind, seed, per_minute) in done:
+                continue
+            row = judged(kind, seed, per_minute, seconds)
+            with file.open("a", encoding="utf-8") as out:
+                out.write(json.dumps(row) + "\n")
 
 
 if __name__ == "__main__":

@@ -121,6 +121,8 @@ class PassiveMovement:
     layer_mm: float = 18.0
     """Depth below which tissue stays with the bone."""
     seed: int = 0
+    rests_s: tuple[tuple[float, float], ...] = ()
+    """(start, end) of every pause in which the limb is held as it lies."""
 
     def modes(self, x_mm: Floats, z_mm: Floats) -> Sequence[Mode]:
         """Sliding that ends at the deep fascia, and a bulge that goes with it."""
@@ -129,8 +131,15 @@ class PassiveMovement:
         return ((np.float32(self.slide_mm) * sliding, np.float32(0.15 * self.slide_mm) * bulge, self._course),)
 
     def _course(self, time_s: float) -> float:
-        return 0.5 * wander(self.seed, 1.6 * self.turn_s, 0.8 * self.turn_s, 3)(time_s)
+        moved_s = time_s - sum(_eased(time_s - start) - _eased(time_s - end) for start, end in self.rests_s)
+        return 0.5 * wander(self.seed, 1.6 * self.turn_s, 0.8 * self.turn_s, 3)(moved_s)
 
     def out_of_plane_mm(self, time_s: float) -> float:
         """The limb turns under the probe."""
         return 0.35 * self.slide_mm * self._course(time_s)
+
+
+def _eased(since_s: float, stop_s: float = 0.2) -> float:
+    """Time lost since a limb began to come to rest: integral of a smooth step that takes ``stop_s``."""
+    share = min(max(since_s / stop_s, 0.0), 1.0)
+    return stop_s * (0.5 * share - float(np.sin(np.pi * share)) / (2 * np.pi)) + max(since_s - stop_s, 0.0)

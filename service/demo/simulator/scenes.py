@@ -1,26 +1,25 @@
 """Random cine scenes of a named kind: what an analysis of fasciculations is trained, tried and tested on.
 
 A kind and a seed give one scene. Tissue, scanner and twitches vary over more than one laboratory's range; each kind
-adds one disturbance, ``hard`` adds several. ``passive`` and ``active`` move so much that nothing can be said of them.
+adds one disturbance, ``hard`` adds several. ``passive`` and ``active`` move so much that nothing can be said of them;
+``restless`` moves for six to nine tenths of its time, with pauses between.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 
 from plugins.images import Box
 from service.demo.simulator.cine import Cine, Faults
-from service.demo.simulator.motion import Contraction, Motion, Pulse, Tremor, Twitch
-from service.demo.simulator.probe_motion import Breathing, Compression, Drift, Jerk, PassiveMovement
+from service.demo.simulator.disturbances import DISTURBANCES, always
+from service.demo.simulator.motion import Motion, Twitch
 from service.demo.simulator.speckle import Picture
 from service.demo.simulator.tissue import LongitudinalMuscle, TransverseMuscle
 
 Random = np.random.Generator
 
 ASSESSABLE = ("quiet", "drift", "artery", "breathing", "contraction", "tremor", "jerk", "compression", "hard")
-MOVING = ("passive", "active")
+MOVING = ("passive", "active", "restless")
 
 
 def scene(
@@ -59,9 +58,9 @@ def scene(
     picture = picture or drawn
     tissue = _tissue(rng, picture)
     motions: list[Motion] = [*_twitches(rng, tissue, duration_s, per_minute)]
-    motions += [motion for make in _DISTURBANCES[kind] for motion in make(rng, picture, duration_s)]
+    motions += [motion for make in DISTURBANCES[kind] for motion in make(rng, picture, duration_s)]
     if wide:
-        motions += _always(rng, picture)
+        motions += always(rng, picture)
     return Cine(
         tissue=tissue,
         picture=picture,
@@ -165,158 +164,3 @@ def _faults(rng: Random) -> Faults:
         doubled_share=float(rng.choice([0.0, 0.0, 0.05])),
         jpeg_quality=int(rng.choice([75, 85, 90, 95])),
     )
-
-
-def _always(rng: Random, picture: Picture) -> list[Motion]:
-    """What every limb under a hand-held probe does: it pulses a little all over, and the hand is never quite still."""
-    away = (float(rng.uniform(0, 1) * picture.width_mm), float(rng.uniform(0.5, 1.3) * picture.depth_mm))
-    beat = Pulse(
-        away,
-        float(rng.uniform(0.8, 1.6)),
-        float(rng.uniform(0.01, 0.04)),
-        15.0,
-        1.5,
-        0.04,
-        seed=int(rng.integers(1 << 30)),
-    )
-    return [
-        beat,
-        Drift(float(rng.uniform(0.02, 0.1)), 0.001, float(rng.uniform(0.02, 0.08)), seed=int(rng.integers(1 << 30))),
-    ]
-
-
-def _drift(rng: Random, picture: Picture, duration_s: float) -> list[Motion]:
-    return [
-        Drift(
-            sd_mm=float(rng.uniform(0.3, 0.8)),
-            tilt_sd_rad=float(rng.uniform(0.002, 0.01)),
-            out_of_plane_sd_mm=float(rng.uniform(0.05, 0.3)),
-            seed=int(rng.integers(1 << 30)),
-        )
-    ]
-
-
-def _artery(rng: Random, picture: Picture, duration_s: float) -> list[Motion]:
-    place = (float(rng.uniform(4, picture.width_mm - 4)), float(rng.uniform(7, picture.depth_mm - 4)))
-    return [
-        Pulse(
-            place,
-            rate_hz=float(rng.uniform(0.8, 1.7)),
-            peak_mm=float(rng.uniform(0.15, 0.5)),
-            reach_mm=float(rng.uniform(2, 5)),
-            radius_mm=float(rng.uniform(0.8, 2)),
-            irregular=float(rng.uniform(0.01, 0.06)),
-            phase=float(rng.random()),
-            seed=int(rng.integers(1 << 30)),
-        )
-    ]
-
-
-def _breathing(rng: Random, picture: Picture, duration_s: float) -> list[Motion]:
-    return [
-        Breathing(
-            rate_hz=float(rng.uniform(0.17, 0.4)),
-            shift_mm=float(rng.uniform(0.4, 1.8)),
-            shear=float(rng.uniform(-0.05, 0.05)),
-            phase=float(rng.random()),
-            out_mm=float(rng.uniform(0, 0.3)),
-        )
-    ]
-
-
-def _contraction(rng: Random, picture: Picture, duration_s: float) -> list[Motion]:
-    return [
-        Contraction(
-            start_s=float(rng.uniform(0.2, 0.7) * duration_s),
-            hold_s=float(rng.uniform(0.6, 2.0)),
-            centre_mm=_somewhere(rng, picture),
-            size_mm=(float(rng.uniform(18, 34)), float(rng.uniform(9, 18))),
-            peak_mm=float(rng.uniform(0.8, 2.5)),
-            ramp_s=float(rng.uniform(0.25, 0.7)),
-        )
-    ]
-
-
-def _somewhere(rng: Random, picture: Picture) -> tuple[float, float]:
-    """Not too near the picture's edges."""
-    return float(rng.uniform(0.3, 0.7) * picture.width_mm), float(rng.uniform(0.3, 0.6) * picture.depth_mm)
-
-
-def _tremor(rng: Random, picture: Picture, duration_s: float) -> list[Motion]:
-    length = float(rng.uniform(1.5, 4))
-    return [
-        Tremor(
-            start_s=float(rng.uniform(0, duration_s - length)),
-            duration_s=length,
-            centre_mm=_somewhere(rng, picture),
-            size_mm=(float(rng.uniform(12, 26)), float(rng.uniform(7, 14))),
-            rate_hz=float(rng.uniform(5.5, 10)),
-            sd_mm=float(rng.uniform(0.06, 0.2)),
-            seed=int(rng.integers(1 << 30)),
-        )
-    ]
-
-
-def _jerk(rng: Random, picture: Picture, duration_s: float) -> list[Motion]:
-    return [
-        Jerk(
-            start_s=float(rng.uniform(0.05, 0.9) * duration_s),
-            shift_mm=(float(rng.uniform(-2.5, 2.5)), float(rng.uniform(-0.8, 0.8))),
-            rise_s=float(rng.uniform(0.08, 0.25)),
-            back_after_s=float(rng.uniform(0.1, 0.5)) if rng.random() < 0.5 else None,
-            out_mm=float(rng.uniform(0, 0.5)),
-        )
-        for _ in range(int(rng.integers(1, 4)))
-    ]
-
-
-def _compression(rng: Random, picture: Picture, duration_s: float) -> list[Motion]:
-    return [
-        Compression(
-            start_s=float(rng.uniform(0.1, 0.7) * duration_s),
-            hold_s=float(rng.uniform(0.5, 3)),
-            strain=float(rng.uniform(0.02, 0.1)),
-            ramp_s=float(rng.uniform(0.4, 1.2)),
-        )
-    ]
-
-
-def _passive(rng: Random, picture: Picture, duration_s: float) -> list[Motion]:
-    return [
-        PassiveMovement(
-            slide_mm=float(rng.uniform(3, 8)),
-            turn_s=float(rng.uniform(1.0, 2.5)),
-            layer_mm=float(rng.uniform(0.4, 0.8) * picture.depth_mm),
-            seed=int(rng.integers(1 << 30)),
-        )
-    ]
-
-
-def _active(rng: Random, picture: Picture, duration_s: float) -> list[Motion]:
-    """Contraction after contraction, with tremor inside."""
-    made: list[Motion] = []
-    time = float(rng.uniform(0, 0.6))
-    place = (float(rng.uniform(0.35, 0.65) * picture.width_mm), float(rng.uniform(0.3, 0.55) * picture.depth_mm))
-    size = (float(rng.uniform(22, 34)), float(rng.uniform(12, 18)))
-    while time < duration_s:
-        ramp, hold = float(rng.uniform(0.4, 0.9)), float(rng.uniform(0.1, 0.5))
-        made.append(Contraction(time, hold, place, size, float(rng.uniform(1.2, 3.0)), ramp))
-        time += 2 * ramp + hold + float(rng.uniform(0, 0.4))
-    made.append(Tremor(0, duration_s, place, size, float(rng.uniform(6, 10)), 0.1, int(rng.integers(1 << 30))))
-    return made
-
-
-_Make = Callable[[Random, Picture, float], list[Motion]]
-_DISTURBANCES: dict[str, tuple[_Make, ...]] = {
-    "quiet": (),
-    "drift": (_drift,),
-    "artery": (_artery,),
-    "breathing": (_breathing,),
-    "contraction": (_contraction,),
-    "tremor": (_tremor,),
-    "jerk": (_jerk,),
-    "compression": (_compression,),
-    "hard": (_drift, _artery, _contraction),
-    "passive": (_passive,),
-    "active": (_active,),
-}
