@@ -43,9 +43,11 @@ def field_of_view(grey: Grey, coloured: Mask, region_box: Box | None) -> Box:
     limits = _within(region_box, grey.shape)
     differs = _differs(_cut(grey, limits), _cut(coloured, limits))
     within = np.asarray(_cut(grey, limits), np.float32)
-    lettered = _lettered_rows(within, differs, _largest_textured(differs))
-    differs = differs & ~lettered[:, np.newaxis]
     piece = _largest_textured(differs)
+    lettered = _lettered_rows(within, differs, piece)
+    if lettered.any():
+        differs = differs & ~lettered[:, np.newaxis]
+        piece = _largest_textured(differs)
     columns = _lively(within, differs & piece, piece)
     rows = np.flatnonzero((differs & piece).sum(axis=1) > 0.2 * np.maximum(piece.sum(axis=1), 1))
     if rows.size < SMALLEST_SIDE or columns.size < SMALLEST_SIDE:
