@@ -7,7 +7,7 @@ scale along the nerve: the profile is over frames, not over millimetres.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +61,16 @@ class Followed:
 
 
 @dataclass(frozen=True, slots=True)
+class Sweep:
+    """The nerve along a clip."""
+
+    frames: tuple[Followed, ...]
+    """In order."""
+    own_ratio: float | None
+    """Area that is found in the marked frame, as a share of the one marked there: the other frames are measured so."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Marked:
     """What every frame is held against."""
 
@@ -74,23 +84,24 @@ def profile(nerve: NerveImage) -> Finding | None:
     clip, spacing = nerve.clip, nerve.tissue.spacing
     if spacing is None or nerve.tissue.colour or len(nerve.outlines) > 1 or clip.frames.count < LEAST_FRAMES:
         return None
-    rows = follow(clip, nerve.image.frame, nerve.outlines[0], spacing)
-    if len(rows) < LEAST_FRAMES:
+    sweep = follow(clip, nerve.image.frame, nerve.outlines[0], spacing)
+    if len(sweep.frames) < LEAST_FRAMES:
         return None
-    return _finding(nerve, rows)
+    return _finding(nerve, sweep)
 
 
-def follow(clip: Clip, frame: int, outline: Outline, spacing: Spacing) -> tuple[Followed, ...]:
-    """The nerve in every followed frame, in order; the marked frame holds the outline it was marked with."""
+def follow(clip: Clip, frame: int, outline: Outline, spacing: Spacing) -> Sweep:
+    """The nerve in every followed frame; the marked frame holds the outline it was marked with."""
     step = max(1, -(-clip.frames.count // MOST_FRAMES))
     shape = clip.frames.shape
-    own = tracing.from_ellipse(clip.frames.grey(frame), spacing, tracing.ellipse_around(outline, shape, spacing))
+    own = _traced(clip.frames.grey(frame), spacing, tracing.ellipse_around(outline, shape, spacing))
     clear = own.features["contrast"] if own is not None else 0.0
     start = Followed(frame, outline, float(mask_of(outline, shape).sum()) * spacing.area_mm2, 1.0, clear)
     marked = _Marked(spacing, start.area_mm2, clear)
     after = _one_way(clip, range(frame + step, clip.frames.count, step), start, marked)
     before = _one_way(clip, range(frame - step, -1, -step), start, marked)
-    return (*reversed(before), start, *after)
+    found = None if own is None else mask_of(own.outline, shape).sum() * spacing.area_mm2 / start.area_mm2
+    return Sweep((*reversed(before), start, *after), None if found is None else float(found))
 
 
 def _one_way(clip: Clip, frames: Iterable[int], start: Followed, marked: _Marked) -> list[Followed]:
@@ -107,13 +118,17 @@ def _one_way(clip: Clip, frames: Iterable[int], start: Followed, marked: _Marked
     return rows
 
 
+def _traced(grey: Grey, spacing: Spacing, seed: Ellipse) -> tracing.Trace | None:
+    """Twice, the second time from what was found: the network leans on its seed, and a neighbour's outline lags."""
+    trace = tracing.from_ellipse(grey, spacing, seed)
+    if trace is None:
+        return None
+    return tracing.from_ellipse(grey, spacing, tracing.ellipse_around(trace.outline, grey.shape, spacing))
+
+
 def _next(grey: Grey, frame: int, last: Followed, seed: Ellipse, marked: _Marked) -> Followed | None:
     """The nerve in the next frame, or ``None`` where it is lost."""
-    trace = tracing.from_ellipse(grey, marked.spacing, seed)
-    if trace is not None:
-        # once more from what was found: the network leans on its seed, and the last frame's outline lags behind
-        again = tracing.ellipse_around(trace.outline, grey.shape, marked.spacing)
-        trace = tracing.from_ellipse(grey, marked.spacing, again)
+    trace = _traced(grey, marked.spacing, seed)
     if trace is None or trace.vessel > 0.5:
         return None
     area = float(mask_of(trace.outline, grey.shape).sum()) * marked.spacing.area_mm2
@@ -126,8 +141,9 @@ def _next(grey: Grey, frame: int, last: Followed, seed: Ellipse, marked: _Marked
     return Followed(frame, trace.outline, area, sure, trace.features["contrast"])
 
 
-def _finding(nerve: NerveImage, rows: Sequence[Followed]) -> Finding:
+def _finding(nerve: NerveImage, sweep: Sweep) -> Finding:
     """Largest and smallest area, the frame of the largest, the chart, and the table."""
+    rows = sweep.frames
     smooth = ndimage.median_filter(np.array([row.area_mm2 for row in rows]), SMOOTH_FRAMES, mode="nearest")
     largest, smallest = int(smooth.argmax()), int(smooth.argmin())
     image = FrameRef(nerve.image.sop_instance_uid, rows[largest].frame)
@@ -148,7 +164,7 @@ def _finding(nerve: NerveImage, rows: Sequence[Followed]) -> Finding:
         region_origin=f"followed from frame {nerve.image.frame}, {nerve.origin}",
         confidence=min(row.confidence for row in rows),
         flags=nerve.flags,
-        pages=(_page(nerve, rows, smooth, image),),
+        pages=(_page(nerve, sweep, smooth, image),),
         overlay_clip=OverlayClip(
             FrameRef(image.sop_instance_uid, first),
             first,
@@ -160,8 +176,9 @@ def _finding(nerve: NerveImage, rows: Sequence[Followed]) -> Finding:
     )
 
 
-def _page(nerve: NerveImage, rows: Sequence[Followed], smooth: Array, image: FrameRef) -> Page:
+def _page(nerve: NerveImage, sweep: Sweep, smooth: Array, image: FrameRef) -> Page:
     """The frame of the largest area, and the profile with the marked frame."""
+    rows = sweep.frames
     frames = tuple(float(row.frame) for row in rows)
     marked = next(row for row in rows if row.frame == nerve.image.frame)
     series = (
@@ -178,7 +195,14 @@ def _page(nerve: NerveImage, rows: Sequence[Followed], smooth: Array, image: Fra
         image,
         crop_around((largest.outline,), nerve.clip.frames.shape),
         lines,
-        text=(ends,),
+        text=(ends, *_how_found(sweep.own_ratio)),
     )
     chart = Chart("Area along the sweep", "frame", "area, mm²", series)
     return Page("Nerve area along a sweep", (panel, Panel(chart=chart)), ())
+
+
+def _how_found(ratio: float | None) -> tuple[str, ...]:
+    """How an area that is found compares with the one that was marked, so that nobody takes the step for a swelling."""
+    if ratio is None:
+        return ()
+    return (f"found in the marked frame: {100 * ratio:.0f} % of the area marked there",)

@@ -128,7 +128,10 @@ def test_a_sweep_finds_the_frame_of_the_largest_area():
     assert swept.overlay_clip is not None
     assert len(swept.overlay_clip.marks) == 20
     largest, _ = swept.pages[0].panels
-    assert largest.text == ("followed from frame 0 to 19 of 0 to 19",)
+    ends, found = largest.text
+    assert ends == "followed from frame 0 to 19 of 0 to 19"
+    share = float(found.removeprefix("found in the marked frame: ").split()[0])
+    assert share == pytest.approx(100, abs=25)
     assert value(total, "area") == pytest.approx(areas[0], rel=0.05)
 
 
