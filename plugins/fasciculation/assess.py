@@ -22,7 +22,7 @@ from plugins.contract import (
 )
 from plugins.fasciculation import flags
 from plugins.fasciculation.clip import ClipMotion, motion_of
-from plugins.fasciculation.events import IN_MOTION, events_of, tables_of
+from plugins.fasciculation.events import events_of, tables_of
 from plugins.fasciculation.field_of_view import FieldOfView, field_of_view
 from plugins.fasciculation.measures import Observed, fine_motion_of, measurements_of, presence_of
 from plugins.fasciculation.page import overlay_of, page_of, representative
@@ -186,7 +186,7 @@ def _flags(motion: ClipMotion, seen: Observed, view: FieldOfView, base: TimeBase
         made.append(flags.with_number(flags.REPEATED_FRAMES, f"Here: {clip.frames.count - motion.frames}."))
     if not view.drawn:
         made.append(flags.WHOLE_FIELD)
-    if any(0.4 <= (event.confidence or 0) < 0.9 and event.rejected_as != IN_MOTION for event in seen.events):
+    if any(0.4 <= (event.confidence or 0) < 0.9 and not event.properties["in_motion"] for event in seen.events):
         made.append(flags.DOUBTFUL)
     return tuple(made)
 

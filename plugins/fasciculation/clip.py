@@ -31,8 +31,8 @@ class Judged:
     candidate: Candidate
     verdict: Verdict
     frame: int
-    in_motion: bool
-    """It lies in a stretch that moves too much to judge."""
+    in_motion: str
+    """What the stretch is that it lies in and that moves too much to judge; empty when it lies in none."""
     beat: bool
     """It is one of many that come like a pulse."""
 
@@ -153,17 +153,23 @@ def _judged_part(
     ]
     much = moving(field)
     own = (field.times_s >= core[0]) & (field.times_s < core[1])
+    apart = stretches(field, much & own)
     return _Part(
         judged=[
-            Judged(each, verdict, int(np.abs(times - each.peak_s).argmin()), bool(much[each.time]), beat)
+            Judged(each, verdict, int(np.abs(times - each.peak_s).argmin()), _within(each.peak_s, apart), beat)
             for each, verdict, beat in zip(found, verdicts(found), beating(found), strict=True)
         ],
-        stretches=stretches(field, much & own),
+        stretches=apart,
         observed_s=float((own & ~much).sum()) / field.rate_hz,
         probe_mm_s=_averaged(field.probe_mm_s[own], max(1, round(0.2 * field.rate_hz))),
         valid=field.valid,
         usual_mm=field.scored.noise,
     )
+
+
+def _within(time_s: float, apart: list[Stretch]) -> str:
+    """Name of the stretch that a time lies in; empty when it lies in none."""
+    return next((each.name for each in apart if each.start_s <= time_s < each.end_s), "")
 
 
 def _joined(parts: list[_Part], grid: Grid, times: npt.NDArray[np.float64], count: int) -> ClipMotion:

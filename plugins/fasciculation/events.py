@@ -11,8 +11,6 @@ from plugins.contract import Event
 from plugins.fasciculation.clip import ClipMotion, Judged
 from plugins.fasciculation.judge import FASCICULATION
 
-IN_MOTION = "movement of the whole picture"
-"""What an event is called that lies in a stretch with too much motion."""
 PULSE = "arterial pulsation"
 SURE = 0.97
 """Confidence that a fasciculation needs where the picture moves; chosen on the clips of training."""
@@ -44,7 +42,7 @@ def _event(judged: Judged, motion: ClipMotion, threshold: float) -> Event:
     needed = max(threshold, SURE) if judged.in_motion else threshold
     accepted = verdict.confidence >= needed and not judged.beat
     centre = motion.grid.centre(each.row + 0.5, each.column + 0.5)
-    numbers: dict[str, float] = {"peak_s": round(each.peak_s, 4), "in_motion": float(judged.in_motion)}
+    numbers: dict[str, float] = {"peak_s": round(each.peak_s, 4), "in_motion": float(bool(judged.in_motion))}
     spacing = motion.grid.spacing
     if spacing is not None:
         numbers |= {
@@ -53,7 +51,7 @@ def _event(judged: Judged, motion: ClipMotion, threshold: float) -> Event:
             "depth_mm": round((centre[1] - motion.grid.box.row0) * spacing.row_mm, 1),
             "area_mm2": round(each.area_mm2, 1),
         }
-    name = "" if accepted else PULSE if judged.beat else IN_MOTION if judged.in_motion else verdict.likely
+    name = "" if accepted else PULSE if judged.beat else judged.in_motion or verdict.likely
     return Event(
         name=FASCICULATION if accepted else "movement",
         start_s=round(each.start_s, 4),
