@@ -32,6 +32,8 @@ from reference_store import anatomy
 
 SHORT_S = 30.0
 """Judged time under which a result is called short."""
+SLACK_S = 0.5
+"""A clip of 30 s is not short for a frame that was lost."""
 STILL_ENOUGH = 0.5
 """Share of a clip that must be judged for any answer."""
 
@@ -98,7 +100,11 @@ def finding_of(result: ClipResult, acquisition: Acquisition) -> Finding:
     clip, motion, seen = result.clip, result.motion, result.seen
     presence = presence_of(seen)
     frame = representative(seen.events, clip.frames.count)
-    text = (presence.text, f"criterion: {presence.source}", *(flag.sentence for flag in result.flags))
+    text = (
+        f"{presence.text[:1].upper()}{presence.text[1:]}.",
+        f"Criterion: {presence.source}.",
+        *(flag.sentence for flag in result.flags),
+    )
     return Finding(
         image=FrameRef(clip.sop_instance_uid, frame),
         outline=result.view.outline,
@@ -124,7 +130,7 @@ def together(results: Sequence[ClipResult], acquisition: Acquisition) -> Finding
     first = max(results, key=lambda result: len(result.seen.accepted))
     frame = representative(first.seen.events, first.clip.frames.count)
     doubts = {flag.name: flag for result in results for flag in result.flags}
-    if seen.observed_s >= SHORT_S:
+    if seen.observed_s >= SHORT_S - SLACK_S:
         doubts.pop(flags.SHORT.name, None)
     measured = [each for each in measurements_of(seen) if each.name != "interval_median"]
     return Finding(
@@ -172,14 +178,14 @@ def _reason(clip: Clip, motion: ClipMotion, seen: Observed, settings: Settings) 
 def _flags(motion: ClipMotion, seen: Observed, view: FieldOfView, base: TimeBase, clip: Clip) -> tuple[Flag, ...]:
     """Doubts about one clip."""
     made = [flags.NOT_VALIDATED]
-    if motion.observed_s < SHORT_S:
-        made.append(flags.with_number(flags.SHORT, f"Here: {motion.observed_s:.0f} s."))
+    if motion.observed_s < SHORT_S - SLACK_S:
+        made.append(flags.with_number(flags.SHORT, f"Here: {motion.observed_s:.1f} s."))
     if motion.rate_hz < 20:
         made.append(flags.with_number(flags.LOW_FRAME_RATE, f"Here: {motion.rate_hz:.1f}."))
     if motion.grid.spacing is None:
         made.append(flags.NO_CALIBRATION)
     if motion.observed_s < 0.98 * motion.span_s:
-        made.append(flags.with_number(flags.MOTION, f"Here: {motion.span_s - motion.observed_s:.1f} s."))
+        made.append(flags.with_number(flags.MOTION, _moved(motion, seen)))
     if base.contradiction:
         made.append(flags.with_number(flags.TIME_BASE, base.contradiction))
     if motion.frames < 0.85 * clip.frames.count:
@@ -189,6 +195,15 @@ def _flags(motion: ClipMotion, seen: Observed, view: FieldOfView, base: TimeBase
     if any(0.4 <= (event.confidence or 0) < 0.9 and not event.properties["in_motion"] for event in seen.events):
         made.append(flags.DOUBTFUL)
     return tuple(made)
+
+
+def _moved(motion: ClipMotion, seen: Observed) -> str:
+    """How long, and why count and rate do not fit each other where events were sure enough all the same."""
+    text = f"Here: {motion.span_s - motion.observed_s:.1f} s"
+    inside = sum(1 for event in seen.accepted if event.properties["in_motion"])
+    if not inside:
+        return f"{text}."
+    return f"{text}; {inside} of {len(seen.accepted)} events lie in it: counted, being sure, but left out of the rate."
 
 
 def _muscle_flags(acquisition: Acquisition) -> tuple[Flag, ...]:

@@ -65,9 +65,10 @@ def page_of(
     crop = motion.grid.box
     border = Line(outline, LineRole.OUTLINE)
     marks = tuple(_mark(event, motion) for event in events if event.accepted)
+    heat = heat_of(motion, events)
     panels = [
         Panel("Frame of the clearest event" if marks else "Frame from the middle", image, crop, (border, *marks)),
-        Panel("Where it moved", image, crop, (border,), heat_of(motion, events)),
+        Panel("Where it moved" if heat else "Where it moved: no event", image, crop, (border,), heat),
         Panel("Result", text=text),
         Panel("Events over time", chart=raster(motion, events)),
         Panel("Movement of the whole picture", chart=_unrest(motion)),

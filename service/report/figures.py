@@ -21,6 +21,8 @@ _LOOK: dict[LineRole, tuple[Colour, float, float]] = {
 }
 """Colour, width and length of dashes of each role. The roles differ by dash and place too, not by colour alone."""
 _LARGEST_SCALE = 6.0
+BAR = 48
+"""Height of a heat map's colour bar with its words."""
 _BARS_MM = (100, 50, 20, 10, 5, 2, 1)
 
 
@@ -144,7 +146,7 @@ def draw_scale_bar(canvas: Canvas, field: Field, spacing: Spacing | None) -> Non
 
 
 def draw_heat_map(canvas: Canvas, field: Field, heat: HeatMap) -> None:
-    """Values over their box of the image, more opaque the higher, with a colour bar at the field's right edge."""
+    """Values over their box of the image, more opaque the higher, with a colour bar under the field (``BAR``)."""
     x0, y0 = field.place((heat.box.column0, heat.box.row0))
     x1, y1 = field.place((heat.box.column1, heat.box.row1))
     left, top = max(round(x0), int(field.x)), max(round(y0), int(field.y))
@@ -166,12 +168,12 @@ def draw_heat_map(canvas: Canvas, field: Field, heat: HeatMap) -> None:
 
 
 def _colour_bar(canvas: Canvas, field: Field, heat: HeatMap) -> None:
-    height, width = field.height * 0.6, 12
-    x, y = field.x + field.width - 26, field.y + field.height * 0.2
-    ramp = np.linspace(255, 0, round(height)).astype(np.uint8)[:, np.newaxis].repeat(width, axis=1)
-    canvas.paste(cv2.cvtColor(cv2.applyColorMap(ramp, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB), round(x), round(y))
-    canvas.text((x + width, y - 6), f"{heat.high:.3g} {heat.unit}".strip(), 16, WHITE, anchor="rs", edge=2)
-    canvas.text((x + width, y + height + 4), f"{heat.low:.3g}", 16, WHITE, anchor="ra", edge=2)
-    size = next((size for size in (16, 15, 14, 13) if width_of(heat.label, size) <= height), 12)
-    for words in wrapped(heat.label, size, height, lines=1):
-        canvas.text((x - 14, y + height / 2), words, size, WHITE, turned=True)
+    """Under the picture, where it hides nothing."""
+    width, height = round(field.width * 0.5), 12
+    x, y = round(field.x + field.width / 2 - width / 2), round(field.y + field.height) + 10
+    ramp = np.linspace(0, 255, width).astype(np.uint8)[np.newaxis].repeat(height, axis=0)
+    canvas.paste(cv2.cvtColor(cv2.applyColorMap(ramp, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB), x, y)
+    canvas.text((x - 8, y + height / 2), f"{heat.low:.3g}", 16, WHITE, anchor="rm")
+    canvas.text((x + width + 8, y + height / 2), f"{heat.high:.3g} {heat.unit}".strip(), 16, WHITE, anchor="lm")
+    for words in wrapped(heat.label, 16, field.width, lines=1):
+        canvas.text((field.x + field.width / 2, y + height + 6), words, 16, MUTED, anchor="ma")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from plugins.contract import Box, Clip, FrameRef, Frames, Grey, Line, OverlayClip, Page, Panel, Point, Spacing
 from service.report.canvas import AMBER, FAINT, MUTED, SURFACE, WHITE, Canvas, Picture, Place, wrapped
 from service.report.charts import draw_chart
-from service.report.figures import draw_heat_map, draw_image, draw_lines, draw_scale_bar, fit
+from service.report.figures import BAR, draw_heat_map, draw_image, draw_lines, draw_scale_bar, fit
 
 WIDTH, HEIGHT = 1280, 1024
 _STRIP = 252
@@ -136,19 +136,29 @@ def _draw_panel(canvas: Canvas, panel: Panel, source: Source, place: Place) -> N
 def _draw_text(canvas: Canvas, panel: Panel, place: Place) -> float:
     """Lines of text: all of the panel when it has nothing else, else at its foot. Returns the height left above."""
     x, y, wide, high = place
-    lines = [line for text in panel.text for line in wrapped(text, 20, wide) or [""]]
     alone = panel.image is None and panel.chart is None
-    room = int((high if alone else high * 0.4) // 27)
-    lines = lines if len(lines) <= room else [*lines[: max(room - 1, 0)], "…"]
-    start = y if alone else y + high - 27 * len(lines)
-    for index, line in enumerate(lines):
-        canvas.text((x, start + 27 * index), line, 20, WHITE if alone else MUTED)
-    return high - 27 * len(lines) - 8
+    apart = 9 if alone else 0  # what stands alone is read item by item
+    lines = [
+        (27 * at + apart * number, line)
+        for at, (number, line) in enumerate(
+            (number, line) for number, text in enumerate(panel.text) for line in wrapped(text, 20, wide) or [""]
+        )
+    ]
+    room = high if alone else high * 0.4
+    kept = [(down, line) for down, line in lines if down + 27 <= room]
+    if len(kept) < len(lines) and kept:
+        kept[-1] = (kept[-1][0], "…")
+    tall = kept[-1][0] + 27 if kept else 0
+    for down, line in kept:
+        canvas.text((x, (y if alone else y + high - tall) + down), line, 20, WHITE if alone else MUTED)
+    return high - tall - 8
 
 
 def _draw_figure(canvas: Canvas, panel: Panel, clip: Clip, place: Place) -> None:
     frame = panel.image.frame if panel.image else 0
     crop, spacing = shown_part(clip, [point for line in panel.lines for point in line.points])
+    if panel.heat_map is not None:
+        place = place._replace(height=place.height - BAR)
     field = fit(panel.crop or crop, spacing, place)
     draw_image(canvas, field, clip.frames.grey(frame))
     if panel.heat_map is not None:

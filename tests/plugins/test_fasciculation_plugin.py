@@ -25,6 +25,7 @@ from plugins.fasciculation import Fasciculation
 from plugins.images import Box
 from service.demo.simulator import (
     Cine,
+    Contraction,
     Faults,
     PassiveMovement,
     Picture,
@@ -81,6 +82,32 @@ def test_every_twitch_is_found_in_its_time_and_place(twitching: tuple[Clip, tupl
         assert abs(event.properties["peak_s"] - known.peak_s) < 0.1
         assert np.hypot(event.centre[0] - known.centre[0], event.centre[1] - known.centre[1]) < 30
         assert 0.4 * known.peak_mm < event.properties["peak_displacement_mm"] < 1.2 * known.peak_mm
+
+
+def test_what_moves_in_a_contraction_bears_its_name_and_is_no_part_of_the_rate() -> None:
+    """Its time is not observed; a twitch in it counts if it is sure, and then count and rate say why they differ."""
+    moved = Contraction(3.6, 1.2, (17.5, 14.0), (30.0, 16.0), 2.4, 0.5)
+    finding = found_in(clip_of(Cine(MUSCLE, SMALL, (moved, *THREE), duration_s=12.0, seed=8)))
+    inside = [event for event in finding.events if event.properties["in_motion"]]
+    assert {event.rejected_as for event in inside if not event.accepted} == {"voluntary contraction"}
+    minutes = value(finding, "observed_time") / 60
+    assert minutes < 11.5 / 60
+    at_rest = [event for event in finding.events if event.accepted and not event.properties["in_motion"]]
+    assert value(finding, "fasciculation_rate") == pytest.approx(len(at_rest) / minutes)
+    (motion,) = (flag for flag in finding.flags if flag.name == "motion")
+    sure = len([event for event in inside if event.accepted])
+    assert ("left out of the rate" in motion.sentence) == bool(sure)
+    assert motion.sentence in finding.pages[0].panels[2].text
+
+
+def test_thirty_seconds_are_not_short_for_a_lost_frame() -> None:
+    def seen(seconds: float) -> Finding:
+        still = Cine(MUSCLE, replace(SMALL, box=Box(10, 10, 90, 90)), (), frame_rate_hz=15.0, duration_s=seconds)
+        return found_in(clip_of(still))
+
+    assert not any(flag.name == "short-observation" for flag in seen(30.0).flags)
+    (short,) = (flag for flag in seen(29.0).flags if flag.name == "short-observation")
+    assert "Here: 29" in short.sentence and "Here: 30" not in short.sentence
 
 
 def test_the_same_clip_gives_the_same_answer_and_its_frames_stay(

@@ -46,7 +46,9 @@ from plugins.contract import (
 )
 from service.analyse.read import Image as ReadImage
 from service.analyse.read import read_file
+from service.report.canvas import Canvas
 from service.report.captions import of_finding, value
+from service.report.figures import BAR, Field, draw_heat_map
 from service.report.png import png_copy
 from service.report.render import HEIGHT, WIDTH, Caption, _places, overlay
 from service.report.secondary_capture import secondary_captures
@@ -235,6 +237,17 @@ def test_pages_of_any_number_of_panels_are_drawn(clip, finding, tmp_path, count:
     drawn = dcmread(tmp_path / made[1].file).pixel_array
     assert drawn.shape == (1200, 1600, 3)
     assert len(np.unique(drawn[..., 0])) > 10
+
+
+def test_a_colour_bar_hides_nothing_of_the_picture() -> None:
+    """A heat map that is nil everywhere leaves the picture, darkened evenly, and the bar stands under it."""
+    canvas = Canvas(400, 400)
+    field = Field(20, 20, 300, 300, Box(0, 0, 100, 100))
+    draw_heat_map(canvas, field, HeatMap(np.zeros((4, 4), np.float32), Box(0, 0, 100, 100), "moved", "mm", 0.0, 1.0))
+    assert len(np.unique(canvas.pixels[20:320, 20:320].reshape(-1, 3), axis=0)) == 1
+    under = canvas.pixels[320 : 320 + BAR, 20:320]
+    assert len(np.unique(under.reshape(-1, 3), axis=0)) > 50
+    assert (canvas.pixels[320 + BAR :] == canvas.pixels[-1, -1]).all()
 
 
 @pytest.mark.parametrize(("columns", "down"), [(1, 4), (2, 2), (3, 2), (None, 2)])
