@@ -33,6 +33,8 @@ class Found:
     peaks_s: tuple[float, ...]
     observed_s: float
     assessable: bool = True
+    reason: str = ""
+    """Why it was not assessable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class ClipScore:
     found: int
     matched: int
     assessable: bool
+    reason: str = ""
+    """Why it was not assessable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +102,25 @@ class Evaluation:
         ]
         if self.timing_bias_s is not None:
             lines.append(f"timing: mean {self.timing_bias_s:+.3f} s, median absolute {self.timing_spread_s:.3f} s")
-        if self.not_assessable:
-            lines.append(f"not assessable: {', '.join(self.not_assessable)}")
+        lines += [
+            f"not assessable, left out of these figures: {each.clip}{f': {each.reason}' if each.reason else ''}"
+            for each in self.clips
+            if not each.assessable
+        ]
         return "\n".join(lines)
 
 
 def annotated_in(text: str) -> tuple[Annotated, ...]:
-    """Read an annotation table.
+    """Read an annotation table, also as spreadsheets write it: a mark of order first, semicolons, decimal commas.
 
     Raises
     ------
     ValueError
         When a column is missing or a time is no number; the text names the line.
     """
-    reader = csv.DictReader(text.splitlines())
+    lines = text.removeprefix("\ufeff").splitlines()
+    separator = next((each for each in (";", "\t") if lines and each in lines[0]), ",")
+    reader = csv.DictReader(lines, delimiter=separator)
     fields = set(reader.fieldnames or ())
     if "clip" not in fields or not ("peak_s" in fields or {"start_s", "end_s"} <= fields):
         raise ValueError(f"the table needs 'clip' and 'peak_s', or 'start_s' and 'end_s'; it has {sorted(fields)}")
@@ -120,6 +129,8 @@ def annotated_in(text: str) -> tuple[Annotated, ...]:
     for number, row in enumerate(reader, start=2):
         times = peaks.setdefault((row["clip"] or "").strip(), [])
         words = [(row.get(name) or "").strip() for name in columns]
+        if separator != ",":
+            words = [word.replace(",", ".") for word in words]
         if not any(words):
             continue
         try:
@@ -147,7 +158,9 @@ def evaluate(annotated: Sequence[Annotated], found: Sequence[Found], tolerance_s
     for each in annotated:
         seen = by_clip[each.clip]
         pairs = matches(each.peaks_s, seen.peaks_s, tolerance_s) if seen.assessable else []
-        scores.append(ClipScore(each.clip, len(each.peaks_s), len(seen.peaks_s), len(pairs), seen.assessable))
+        scores.append(
+            ClipScore(each.clip, len(each.peaks_s), len(seen.peaks_s), len(pairs), seen.assessable, seen.reason)
+        )
         gaps += [seen.peaks_s[b] - each.peaks_s[a] for a, b in pairs]
         minutes += seen.observed_s / 60 if seen.assessable else 0.0
     judged = [score for score in scores if score.assessable]

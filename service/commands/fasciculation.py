@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from plugins.contract import Finding, Result
+from plugins.contract import Finding, NotAssessable, Result
 from plugins.fasciculation.evaluate import Found, annotated_in, evaluate
 from service.analyse.acquisitions import Named, acquisitions
 from service.analyse.child import Limits
@@ -28,7 +28,9 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401
     inner = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     judge = inner.add_parser("evaluate", help="precision, recall and timing against an annotation table")
     judge.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="clips: DICOM or MP4, files or folders")
-    judge.add_argument("--annotations", type=Path, required=True, metavar="CSV", help="columns clip and peak_s")
+    judge.add_argument(
+        "--annotations", type=Path, required=True, metavar="CSV", help="columns clip and peak_s, or start_s and end_s"
+    )
     add_settings(judge)
     add_json(judge)
 
@@ -78,7 +80,8 @@ def _found(path: Path, wanted: set[str], args: argparse.Namespace) -> Found | No
 def _of(clip: str, results: tuple[Result, ...]) -> Found:
     findings = [one for result in results for one in result.outcomes if isinstance(one, Finding)]
     if not findings:
-        return Found(clip, (), 0.0, assessable=False)
+        reasons = [one.text for result in results for one in result.outcomes if isinstance(one, NotAssessable)]
+        return Found(clip, (), 0.0, assessable=False, reason="; ".join(reasons))
     (finding,) = findings[:1]
     observed = next((one.value for one in finding.measurements if one.name == "observed_time"), 0.0)
     peaks = tuple(

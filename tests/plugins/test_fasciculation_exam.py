@@ -175,7 +175,7 @@ def test_matching_is_one_to_one_and_within_the_tolerance(one: list[float], other
 
 def test_evaluation_counts_and_times() -> None:
     table = annotated_in("clip,peak_s\na,1.0\na,2.0\na,3.0\nb,\nc,1.5\n")
-    found = [Found("a", (1.05, 2.02, 5.0), 60.0), Found("b", (), 60.0), Found("c", (), 5.0, assessable=False)]
+    found = [Found("a", (1.05, 2.02, 5.0), 60.0), Found("b", (), 60.0), Found("c", (), 5.0, False, "it moves")]
     result = evaluate(table, found)
     assert (result.precision.hits, result.precision.of) == (2, 3)
     assert (result.recall.hits, result.recall.of) == (2, 3)
@@ -183,6 +183,14 @@ def test_evaluation_counts_and_times() -> None:
     assert result.timing_bias_s == pytest.approx(0.035)
     assert result.not_assessable == ("c",)
     assert "precision 0.667 (2 of 3" in str(result)
+    assert "left out of these figures: c: it moves" in str(result)
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_annotations_may_come_from_a_spreadsheet(separator: str) -> None:
+    text = "\ufeffclip,peak_s\r\na.dcm,1,25\r\na.dcm,3\r\nb,\r\n".replace(",", separator).replace("1;25", "1,25")
+    (one, other) = annotated_in(text.replace("1\t25", "1,25"))
+    assert (one.clip, one.peaks_s, other.peaks_s) == ("a.dcm", (1.25, 3.0), ())
 
 
 def test_annotations_may_be_intervals_and_say_what_is_wrong() -> None:
