@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing.connection
 import os
 import signal
@@ -21,6 +22,8 @@ _MOST_WAITING = 9
 """Times its limit that a child may wait for a processor: its own threads may be what keeps it from one."""
 _POLL_S = 0.5
 """How often a waiting parent asks whether the work is still wanted; the end of the child wakes it at once."""
+MOST_PROCESSES = 256
+"""That one child may start, looked at as often. The unit's ``TasksMax`` or a container's ``pids_limit`` is the wall."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,26 @@ def wait_for(child: Child, time_s: float, wanted: Callable[[], bool]) -> bool:
             if not _runs(pid):
                 return child.work.poll() and _says_done(child)  # it spoke and ended between one look and the other
             watched = [one for one in watched if one != child.process.sentinel]
+        if too_many_from(pid):
+            raise ChildFailed("crashed", f"started more than {MOST_PROCESSES} processes")
         if not wanted():
             raise ChildFailed("cancelled", "stopped: the work was taken over elsewhere")
+
+
+def too_many_from(pid: int | None) -> bool:
+    """Whether a child has started more processes than any analysis needs, in whatever group they are.
+
+    ``RLIMIT_NPROC`` counts all of the user's, so that one study's plugin would take them from another's.
+    """
+    known, wanted = 0, [pid]
+    while wanted and known <= MOST_PROCESSES:
+        parent = wanted.pop()
+        with contextlib.suppress(OSError, ValueError):
+            for thread in Path(f"/proc/{parent}/task").iterdir():
+                started = [int(one) for one in (thread / "children").read_text(encoding="ascii").split()]
+                known += len(started)
+                wanted += started
+    return known > MOST_PROCESSES
 
 
 def _runs(pid: int | None) -> bool:

@@ -27,6 +27,8 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT, _STOCK = 1 << 30, 8 << 20
 """Bytes: blocks up to this size come from memory that is kept; as much is touched beforehand. Half of what the analysis
 of a still touches, and five children wait at most."""
+_MOST_FILES = 4096
+"""Open files of one process; a study has fewer objects."""
 DONE = b"done"
 """What a child says when its value lies in its folder."""
 _COLLECTED = (20_000, 20, 100)
@@ -106,6 +108,8 @@ def _confine(limits: Limits, folder: Path) -> None:
     size = limits.output_mb * 2**20
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    files = min(_MOST_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from plugins.contract import Declined, ReasonCode
-from service.analyse import child, child_handle
+from service.analyse import child, child_handle, child_side, strays
 from service.analyse.child import ChildFailed, Limits, call
 from service.errors import Unanalysable
 
@@ -48,6 +48,21 @@ def same(value):
 def hang():
     while True:
         pass
+
+
+def start_many(count, group):
+    """Each lives for ten minutes; in the child's group or in sessions of their own."""
+    for _ in range(count):
+        if os.fork() == 0:
+            if group == "of their own":
+                os.setsid()
+            time.sleep(600)
+            os._exit(0)
+    time.sleep(600)
+
+
+def open_many(count):
+    return len([Path("/dev/null").open() for _ in range(count)])
 
 
 def kill_self():
@@ -190,6 +205,21 @@ def test_a_child_outlives_the_fork_server_and_is_taken_at_its_word(tmp_path, the
                 answer.result(60)
             assert failure.value.kind == ("crashed" if then == "ends" else "cancelled")
     assert call(same, 2, limits=QUICK, scratch=scratch) == 2  # another server serves the next
+
+
+@pytest.mark.parametrize("group", ["of the child", "of their own"])
+def test_a_child_that_starts_too_many_processes_is_ended_with_all_of_them(tmp_path, group):
+    with pytest.raises(ChildFailed, match="started more than 256 processes"):
+        call(start_many, 300, group, limits=QUICK, scratch=tmp_path)
+    server = multiprocessing.forkserver._forkserver._forkserver_pid
+    _until(lambda: len(strays._children_of(server)) <= child._READY, 60)
+    assert call(add, 1, 2, limits=QUICK, scratch=tmp_path) == 3
+
+
+def test_a_child_has_a_limit_of_open_files(tmp_path):
+    assert call(open_many, 1000, limits=QUICK, scratch=tmp_path) == 1000
+    with pytest.raises(ChildFailed, match="OSError"):
+        call(open_many, child_side._MOST_FILES, limits=QUICK, scratch=tmp_path)
 
 
 @pytest.mark.parametrize(
