@@ -32,7 +32,9 @@ _KEPT_TEXT = frozenset(
     }
 )  # fmt: skip
 """Texts that may stay, or that stand there as pseudonym or empty."""
-_KEPT_LISTED = frozenset({"PatientSex", "PatientAge", "PatientSize", "PatientWeight", "ContentSequence"})
+_KEPT_LISTED = frozenset(
+    {"PatientSex", "PatientAge", "PatientSize", "PatientWeight", "ContentSequence", "GraphicAnnotationSequence"}
+)
 _REFERENCES = "SourceImageSequence ReferencedImageSequence ReferencedSOPSequence"
 _REMOVED = frozenset(map(tuple, table.X_TAGS))
 _UIDS = frozenset(map(tuple, table.U_TAGS))
@@ -40,8 +42,8 @@ _EMPTIED = frozenset(map(tuple, [*table.Z_TAGS, *table.X_Z_TAGS]))
 _DUMMY = frozenset(map(tuple, [*table.D_TAGS, *table.Z_D_TAGS, *table.X_D_TAGS, *table.X_Z_D_TAGS]))
 
 
-def clean(dataset: Dataset, names: Pseudonyms) -> None:
-    """De-identify a data set in place; pixels are another module's."""
+def clean(dataset: Dataset, names: Pseudonyms, *more: tuple[str, str]) -> None:
+    """De-identify a data set in place; pixels and graphics are other modules', which say what they did by ``more``."""
     _walk(dataset, names)
     dataset.PatientID = dataset.PatientName = names.patient
     dataset.PatientBirthDate = ""
@@ -51,7 +53,7 @@ def clean(dataset: Dataset, names: Pseudonyms) -> None:
     dataset.PatientIdentityRemoved = "YES"
     dataset.LongitudinalTemporalInformationModified = "MODIFIED"
     dataset.DeidentificationMethod = "nmus: PS3.15 annex E, basic profile with options"
-    dataset.DeidentificationMethodCodeSequence = Sequence([_method(*one) for one in _METHODS])
+    dataset.DeidentificationMethodCodeSequence = Sequence([_method(*one) for one in (*_METHODS, *more)])
 
 
 def _walk(dataset: Dataset, names: Pseudonyms) -> None:

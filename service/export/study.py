@@ -9,16 +9,18 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID
 
 from service import __version__
 from service.errors import NmusError, Unanalysable
+from service.export.drawing import METHOD, is_drawing, without_words
 from service.export.header import clean
 from service.export.picture import blanked
 from service.export.pseudonyms import Pseudonyms
 from service.export.residue import left_in
+from service.inflating import DAMAGED, document, head
 from service.kept_tables import KeptTable
 
 _IDENTIFYING = (
@@ -26,6 +28,9 @@ _IDENTIFYING = (
     "InstitutionName", "ReferringPhysicianName", "OperatorsName", "PerformingPhysicianName", "StationName",
     "DeviceSerialNumber", "StudyID",
 )  # fmt: skip
+_OF_ITSELF = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+_INFLATED_BYTES = 1 << 30
+"""Of a deflated object, as for the analysis: what inflates further is left out and not opened."""
 _SHORTEST = 4
 """Shorter words stand in any file by chance."""
 
@@ -73,12 +78,12 @@ def identity_of(paths: Iterable[Path]) -> tuple[str, frozenset[str]]:
     words: set[str] = set()
     patient = ""
     for path in paths:
-        header = dcmread(path, stop_before_pixels=True)
+        header = head(path, ["SpecificCharacterSet", *_IDENTIFYING, *_OF_ITSELF])
         patient = patient or str(header.get("PatientID", "") or "")
         for keyword in _IDENTIFYING:
             text = str(header.get(keyword, "") or "")
             words |= {text, *text.replace("=", "^").split("^")}
-        words |= {str(header.get(name, "")) for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")}
+        words |= {str(header.get(name, "")) for name in _OF_ITSELF}
     return patient, frozenset(word for word in words if len(word) >= _SHORTEST)
 
 
@@ -113,11 +118,11 @@ def export(
         exported, left_out = [], []
         for path in images:
             try:
-                exported.append(_image(path, partial, names, accept_unmarked=accept_unmarked))
+                exported.append(_received(path, partial, names, accept_unmarked=accept_unmarked))
             except Unanalysable as error:
-                uid = str(dcmread(path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"]).SOPInstanceUID)
+                uid = str(head(path, ["SOPInstanceUID"]).SOPInstanceUID)
                 left_out.append(LeftOut(names.uid(uid), str(error), error.remedy))
-        if not exported:
+        if not any(one.kept_share is not None for one in exported):
             raise Unanalysable(f"nothing to export: {left_out[0].reason if left_out else 'the study has no images'}")
         exported += [_report(path, partial, names) for path in reports]
         lines = [json.dumps(names.in_json(one)) for one in findings]
@@ -135,8 +140,10 @@ def export(
     return manifest
 
 
-def _image(path: Path, folder: Path, names: Pseudonyms, *, accept_unmarked: bool) -> Exported:
-    dataset = dcmread(path)
+def _received(path: Path, folder: Path, names: Pseudonyms, *, accept_unmarked: bool) -> Exported:
+    dataset = _opened(path)
+    if is_drawing(dataset):
+        return _drawing(dataset, folder, names)
     if "PixelData" not in dataset:
         raise Unanalysable("is no image")
     share = blanked(dataset, accept_unmarked=accept_unmarked)
@@ -144,7 +151,29 @@ def _image(path: Path, folder: Path, names: Pseudonyms, *, accept_unmarked: bool
 
 
 def _report(path: Path, folder: Path, names: Pseudonyms) -> Exported:
-    return _written(dcmread(path), folder, names, None)
+    dataset = _opened(path)
+    return _drawing(dataset, folder, names) if is_drawing(dataset) else _written(dataset, folder, names, None)
+
+
+def _drawing(dataset: Dataset, folder: Path, names: Pseudonyms) -> Exported:
+    without_words(dataset)
+    return _written(dataset, folder, names, None, METHOD)
+
+
+def _opened(path: Path) -> Dataset:
+    """Whole, inflated to a bound and no further.
+
+    Raises
+    ------
+    Unanalysable
+        It holds more, or cannot be read.
+    """
+    try:
+        dataset = document(path, _INFLATED_BYTES)
+        dataset.decode()  # every value read now, so that what is damaged shows here
+    except DAMAGED as error:
+        raise Unanalysable(f"cannot be opened ({type(error).__name__})", remedy="see what sent it") from error
+    return dataset
 
 
 def _table(table: KeptTable, folder: Path, names: Pseudonyms) -> Exported:
@@ -160,9 +189,11 @@ def _table(table: KeptTable, folder: Path, names: Pseudonyms) -> Exported:
     return Exported(file.name, uid, hashlib.sha256(file.read_bytes()).hexdigest())
 
 
-def _written(dataset: Dataset, folder: Path, names: Pseudonyms, share: float | None) -> Exported:
+def _written(
+    dataset: Dataset, folder: Path, names: Pseudonyms, share: float | None, *methods: tuple[str, str]
+) -> Exported:
     syntax = dataset.file_meta.TransferSyntaxUID
-    clean(dataset, names)
+    clean(dataset, names, *methods)
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = syntax
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = dataset.SOPClassUID, UID(dataset.SOPInstanceUID)

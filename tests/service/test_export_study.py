@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tracemalloc
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import Dataset, dcmread
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
+from pydicom.dataset import FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from service.errors import Unanalysable
 from service.export.header import clean
@@ -280,3 +283,83 @@ def test_the_command_exports_what_the_service_received_and_puts_it_on_record(
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     assert again.returncode == 2
     assert "nothing is overwritten" in again.stderr
+
+
+def drawing(image: Dataset) -> Dataset:
+    """A presentation state over an image, with names in every place that takes words."""
+    state = Dataset()
+    for keyword in ("StudyInstanceUID", "PatientID", "PatientName", "AccessionNumber", "InstitutionName"):
+        setattr(state, keyword, image.get(keyword, ""))
+    state.SOPClassUID, state.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.11.1", f"{STUDY}.9"
+    state.SeriesInstanceUID, state.Modality = f"{STUDY}.8", "PR"
+    state.ContentLabel, state.ContentDescription, state.ContentCreatorName = "CANARY", "Carla's nerve", "Canary^Carla"
+    shown = Dataset()
+    shown.ReferencedSOPClassUID, shown.ReferencedSOPInstanceUID = image.SOPClassUID, image.SOPInstanceUID
+    line, text, group, layer, series = Dataset(), Dataset(), Dataset(), Dataset(), Dataset()
+    line.GraphicAnnotationUnits, line.GraphicDimensions, line.NumberOfGraphicPoints = "PIXEL", 2, 3
+    line.GraphicData, line.GraphicType, line.GraphicFilled = [10.5, 20.25, 30.0, 40.0, 10.5, 20.25], "POLYLINE", "N"
+    text.UnformattedTextValue, text.AnchorPointAnnotationUnits = "Carla Canary, 3.2 cm", "PIXEL"
+    group.ReferencedImageSequence, group.GraphicLayer = [shown], "CANARY LAYER"
+    group.GraphicObjectSequence, group.TextObjectSequence = [line], [text]
+    layer.GraphicLayer, layer.GraphicLayerOrder, layer.GraphicLayerDescription = "CANARY LAYER", 1, "of Dr^Who"
+    series.SeriesInstanceUID, series.ReferencedImageSequence = image.SeriesInstanceUID, [shown]
+    state.GraphicAnnotationSequence, state.GraphicLayerSequence = [group], [layer]
+    state.ReferencedSeriesSequence = [series]
+    state.file_meta = FileMetaDataset()
+    state.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    state.file_meta.MediaStorageSOPClassUID, state.file_meta.MediaStorageSOPInstanceUID = (
+        state.SOPClassUID,
+        state.SOPInstanceUID,
+    )
+    return state
+
+
+def test_a_drawing_goes_along_without_a_word_in_it(saved, tmp_path) -> None:
+    image = saved()
+    path = tmp_path / "drawing.dcm"
+    drawing(dcmread(image)).save_as(path, enforce_file_format=True)
+    manifest = exported([path, image], tmp_path / "out")
+    assert manifest.left_out == ()
+    assert [one for one in CANARIES if one.encode() in every_byte(tmp_path / "out")] == []
+    state, shown = (dcmread(tmp_path / "out" / one.file) for one in manifest.exported)
+    (group,) = state.GraphicAnnotationSequence
+    (line,) = group.GraphicObjectSequence
+    assert list(line.GraphicData) == [10.5, 20.25, 30.0, 40.0, 10.5, 20.25]
+    assert group.ReferencedImageSequence[0].ReferencedSOPInstanceUID == shown.SOPInstanceUID
+    assert group.GraphicLayer == state.GraphicLayerSequence[0].GraphicLayer == "LAYER1"
+    assert "113103" in {one.CodeValue for one in state.DeidentificationMethodCodeSequence}
+    assert "113103" not in {one.CodeValue for one in shown.DeidentificationMethodCodeSequence}
+
+
+def test_a_drawing_without_an_image_is_no_export(saved, tmp_path) -> None:
+    path = tmp_path / "drawing.dcm"
+    drawing(dcmread(saved())).save_as(path, enforce_file_format=True)
+    with pytest.raises(Unanalysable, match="nothing to export"):
+        exported([path], tmp_path / "out")
+
+
+def test_what_inflates_for_ever_is_left_out_and_not_opened(saved, tmp_path, monkeypatch) -> None:
+    """A megabyte that holds a gigabyte, here with a smaller bound."""
+    monkeypatch.setattr("service.export.study._INFLATED_BYTES", 1 << 20)
+    bomb = tmp_path / "bomb.dcm"
+    dataset = dcmread(saved(2))
+    dataset.PixelData = bytes(32 << 20)
+    dataset.Rows = dataset.Columns = 5792
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    dataset.save_as(bomb, enforce_file_format=True)
+    assert bomb.stat().st_size < 1 << 17
+    tracemalloc.start()
+    manifest = exported([saved(1), bomb], tmp_path / "out")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [one.reason for one in manifest.left_out] == ["cannot be opened (InflatesTooFar)"]
+    assert peak < 12 << 20
+
+
+def test_a_deflated_image_within_the_bound_goes_along(saved, tmp_path) -> None:
+    path = tmp_path / "deflated.dcm"
+    dataset = dcmread(saved())
+    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    dataset.save_as(path, enforce_file_format=True)
+    (one,) = exported([path], tmp_path / "out").exported
+    assert one.kept_share == 0.75
