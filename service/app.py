@@ -33,6 +33,7 @@ from service.audit import Trail, open_trail
 from service.config import Settings
 from service.errors import Misconfigured
 from service.ledger import Ledger, open_ledger
+from service.objects import Objects, StoreAway, objects_of
 from service.receive.archive import Archive
 
 if TYPE_CHECKING:
@@ -56,7 +57,23 @@ class App:
     @cached_property
     def archive(self) -> Archive:
         """The bytes."""
-        return Archive(self.data_folder)
+        return Archive(self.data_folder, self.objects)
+
+    @property
+    def objects(self) -> Objects:
+        """Where received objects and results lie."""
+        return objects_of(self.settings)
+
+    @cached_property
+    def secret(self) -> bytes:
+        """The key behind the pseudonyms, the same on all machines."""
+        if not self.objects.is_remote:
+            return secret_of(self.data_folder)
+        with self.ledger.writing() as transaction:
+            self.ledger.one_at_a_time(transaction, SECRET)  # two machines that start for the first time make one
+            known = self.objects.small(SECRET)
+            # one that is here was made before there was a bucket
+            return known or self.objects.small(SECRET, secret_of(self.data_folder)) or b""
 
     @cached_property
     def trail(self) -> Trail:
@@ -157,9 +174,12 @@ def references_of(settings: Settings) -> References:
         raise Misconfigured(f"references.folder = {settings.references.folder}: {error}") from error
 
 
+SECRET = "pseudonyms.key"  # noqa: S105 - a file's name
+
+
 def secret_of(data_folder: Path) -> bytes:
     """The key behind the pseudonyms of this service, made once."""
-    path = data_folder / "pseudonyms.key"
+    path = data_folder / SECRET
     if not path.exists():
         # linked whole under its name: another machine that starts at this moment must not read half a key
         partial = path.with_name(f".{secrets.token_hex(8)}.key")
@@ -230,10 +250,13 @@ def check(settings: Settings) -> None:
     try:
         app.archive.sweep()
         app.ledger.status()
-        app.ledger.close()
-        secret_of(app.data_folder)
+        assert app.secret  # noqa: S101 - made now, if there is none
+    except StoreAway as away:  # it may come back: until then objects are refused as out of resources
+        logs.event(_LOG, logging.ERROR, "object store is away", reason=str(away))
     except OSError as error:
         raise Misconfigured(f"service.data_folder = {app.data_folder}: {error.strerror}") from error
+    finally:
+        app.ledger.close()
 
 
 def run_role(name: str, settings: Settings, orders: Orders) -> None:

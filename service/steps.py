@@ -41,6 +41,7 @@ from service.ledger import Instance, Job, Ledger, Outcome, Verdict, Withdrawal
 from service.ledger import Result as Stored
 from service.logs import event
 from service.looking_back import LookingBack
+from service.objects import Objects, objects_of
 from service.patient.guard import Guard
 from service.patient.keys import Keys
 from service.proof.account import DRAWINGS
@@ -70,8 +71,18 @@ class StudyWork:
     secret: bytes
     """Key of the pseudonyms in tracking identifiers."""
 
+    @property
+    def objects(self) -> Objects:
+        """Where received objects and results lie."""
+        return objects_of(self.settings)
+
     def __call__(self, job: Job, wanted: Callable[[], bool]) -> Outcome:
         """Do all the work of one job. Running it twice gives the same objects."""
+        names = [one.path for one in self.ledger.instances(job.study_instance_uid, job.generation)]
+        with self.objects.held(names):
+            return self._outcome(job, wanted)
+
+    def _outcome(self, job: Job, wanted: Callable[[], bool]) -> Outcome:
         data = self.settings.service.data_folder
         Guard(self.settings, self.ledger, Keys(self.secret)).check(job.study_instance_uid, self.ledger.clock())
         scratch = scratch_of(self.settings)
@@ -79,7 +90,7 @@ class StudyWork:
         room = Room(scratch, _limits(self.settings), wanted)
         instances = self.ledger.instances(job.study_instance_uid, job.generation)
         rejected = self._rejected(job, instances)
-        paths = [str(data / one.path) for one in instances if one.sop_instance_uid not in rejected]
+        paths = [str(self.objects / one.path) for one in instances if one.sop_instance_uid not in rejected]
         if rejected and not any(one.modality == "US" and one.sop_instance_uid not in rejected for one in instances):
             self._take_back(job, (), rejected)
             return Outcome((), tuple(_rejections(rejected)), "[]")
@@ -97,7 +108,9 @@ class StudyWork:
             said = (*conclude_outside(results, earlier, registry, references, room), *looked)
             work = ReportWork(job.study_instance_uid, exam, results, registry, references, earlier, said)
             content, stored = self._reports(work, self._making(job, Path(folder), way), way, wanted)
-            keep_tables(results, tables_folder(data, job.study_instance_uid, job.id), Path(folder))
+            folder_of_tables = tables_folder(data, job.study_instance_uid, job.id)
+            for table in keep_tables(results, folder_of_tables, Path(folder)):
+                self.objects.keep(str(table.relative_to(data)))
         watch.lap("reports made", len(stored))
         self._feed(job, paths, exam, results, wanted, stored=stored)
         findings = [*records(results), *(conclusion_record(one) for one in content.conclusions)]
@@ -109,9 +122,8 @@ class StudyWork:
 
     def _rejected(self, job: Job, instances: Sequence[Instance]) -> dict[str, Withdrawal]:
         """Images of the study that are not to be used, by rejection notes of this study or another."""
-        data = self.settings.service.data_folder
         for one in instances:
-            note = rejection(data / one.path) if one.sop_class_uid == KEY_OBJECT_SELECTION else None
+            note = rejection(self.objects / one.path) if one.sop_class_uid == KEY_OBJECT_SELECTION else None
             if note is not None:
                 self.ledger.withdraw_images(
                     note.uids,
@@ -216,7 +228,7 @@ class StudyWork:
             event(_LOG, logging.ERROR, "references not fed", reason=type(error).__name__)
 
     def _making(self, job: Job, folder: Path, way: Route) -> Making:
-        settings, data = self.settings, self.settings.service.data_folder
+        settings = self.settings
         plan = Plan(
             sr_classes=way.sr_classes,
             per=settings.report.per,
@@ -231,7 +243,7 @@ class StudyWork:
         )
         seen: dict[str, Previous] = {}
         for one in self.ledger.previous_reports(job.study_instance_uid, job.generation):
-            seen.setdefault(one.key, Previous(one.key, data / one.path))
+            seen.setdefault(one.key, Previous(one.key, self.objects / one.path))
         moment = Moment(datetime.fromtimestamp(job.created_at, UTC), job.generation)
         return Making(
             plan, moment, folder, tuple(seen.values()), self.ledger.corrected_identity(job.study_instance_uid)
@@ -241,6 +253,8 @@ class StudyWork:
         """Make objects' files durable under names of our own; a file that is there already stays as it is."""
         finals = [self._final(one) for one in objects]
         place([(folder / one.file, final) for one, final in zip(objects, finals, strict=True) if not final.exists()])
+        for final in finals:
+            self.objects.keep(str(final.relative_to(self.settings.service.data_folder)))
         return [self._stored(one, final, way) for one, final in zip(objects, finals, strict=True)]
 
     def _final(self, one: ReportObject) -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from service.config import Settings
 from service.ledger import Ledger, Result
+from service.objects import objects_of
 from service.report.rejection import KEY_OBJECT_SELECTION, REASONS, write_note
 
 
@@ -26,9 +27,9 @@ def withdraw(
     tuple
         Destinations that get the note.
     """
-    data = settings.service.data_folder
+    data, objects = settings.service.data_folder, objects_of(settings)
     with tempfile.TemporaryDirectory(prefix="note-", dir=data) as folder:
-        paths = [data / one.path for one in results]
+        paths = [objects / one.path for one in results]
         moment = datetime.fromtimestamp(now, UTC)
         note = write_note(paths, reason, Path(folder), moment, text=text, uid_root=settings.report.uid_root)
         raw = note.path.read_bytes()
@@ -36,6 +37,7 @@ def withdraw(
         final = data / "results" / name[:2] / f"{name}.dcm"
         if not final.exists():
             _place(raw, final)
+        objects.keep(str(final.relative_to(data)))
         raw = final.read_bytes()
     stored = Result(
         sop_instance_uid=note.sop_instance_uid,

@@ -20,6 +20,7 @@ from service.audit.syslog import Collector, framed
 from service.audit.trail import Moved, Trail
 from service.errors import Unreachable
 from service.inflating import head
+from service.objects import Lying
 
 if TYPE_CHECKING:
     from service.ledger import Instance, Ledger, Outgoing
@@ -50,9 +51,9 @@ class Follower:
     """Follows one ledger."""
 
     def __init__(
-        self, ledger: Ledger, trail: Trail, data_folder: Path, addresses: dict[str, str], clock: Callable[[], float]
+        self, ledger: Ledger, trail: Trail, lying: Lying, addresses: dict[str, str], clock: Callable[[], float]
     ) -> None:
-        self._ledger, self._trail, self._folder, self._clock = ledger, trail, data_folder, clock
+        self._ledger, self._trail, self._lying, self._clock = ledger, trail, lying, clock
         self._addresses = addresses
 
     def step(self) -> int:
@@ -67,7 +68,7 @@ class Follower:
             groups.setdefault((row.study_instance_uid, row.source, row.peer), []).append(row)
         for (study, source, peer), group in groups.items():
             kinds = [(one.sop_class_uid, one.sop_instance_uid) for one in group]
-            path = self._folder / group[0].path
+            path = self._lying / group[0].path
             one = moved(kinds, path, study, peer=source, address=peer, at=group[-1].received_at)
             _kept(self._trail.received(one))
         return len(groups)
@@ -90,7 +91,7 @@ class Follower:
 
     def _out(self, group: list[Outgoing], destination: str, at: float) -> Moved:
         kinds = [(one.sop_class_uid, one.sop_instance_uid) for one in group]
-        path, address = self._folder / group[0].path, self._addresses.get(destination, "")
+        path, address = self._lying / group[0].path, self._addresses.get(destination, "")
         return moved(kinds, path, group[0].study_instance_uid, peer=destination, address=address, at=at)
 
 

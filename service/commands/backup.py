@@ -22,6 +22,7 @@ from service.commands.shared import add_json, add_settings, ledger_of, note, say
 from service.config import Settings
 from service.ledger import REVISION, Ledger
 from service.ledger.database import sqlite_url
+from service.objects import objects_of
 
 _SHOWN = 5
 
@@ -74,7 +75,9 @@ def make(settings: Settings, ledger: Ledger, to: Path, base: Path | None = None)
         _dump(settings.service.database, to / name)
     digests = {name: files.digest_of(to / name)}
     named = ledger.files()
-    sources = [(data / one, f"{files.DATA}/{one}") for one in files.files_under(data, files.PARTS)]
+    objects = objects_of(settings)
+    parts = files.PARTS if not objects.is_remote else files.OWN_PARTS
+    sources = [(data / one, f"{files.DATA}/{one}") for one in files.files_under(data, parts)]
     folder = settings.references.folder
     if folder is not None:
         sources += [(folder / one, f"{files.REFERENCES}/{one}") for one in files.files_under(folder, _inside(folder))]
@@ -82,6 +85,8 @@ def make(settings: Settings, ledger: Ledger, to: Path, base: Path | None = None)
         # only images and results never change under their name; everything else is copied each time
         same = base / target if base is not None and source.suffix in (".dcm", ".png") else None
         digests[target] = files.copy(source, to / target, same, known.get(target, ""))
+    if objects.is_remote:
+        digests |= files.fetched(objects, to, base, known)
     missing = tuple(sorted(one for one in named if f"{files.DATA}/{one}" not in digests))
     return _finish(to, digests, "sqlite" if ledger.is_sqlite else "postgresql", missing)
 

@@ -17,12 +17,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from service.errors import NmusError
+from service.objects import Objects
 
 MANIFEST, HEAD = "manifest.sha256", "backup.json"
 LEDGER_SQLITE, LEDGER_POSTGRESQL = "ledger.sqlite", "ledger.pgdump"
 DATA, REFERENCES = "data", "references"
 PARTS = ("archive", "results", "quarantine", "pseudonyms.key")
 """What lies in the data folder and is kept; ``spool`` and ``scratch`` are unfinished by definition."""
+OWN_PARTS = ("quarantine",)
+"""The same where all else is in a bucket."""
 FORMAT = 1
 _CHUNK = 1 << 20
 
@@ -72,6 +75,22 @@ def copy(source: Path, target: Path, base: Path | None = None, expected: str = "
     shutil.copystat(source, target)
     target.chmod(0o600)
     return digest.hexdigest()
+
+
+def fetched(objects: Objects, to: Path, base: Path | None, known: dict[str, str]) -> dict[str, str]:
+    """Copy a bucket into a backup; the digest of each file. What ``base`` has already is linked, not fetched."""
+    digests = {}
+    for name, size in sorted(objects.names().items()):
+        target = f"{DATA}/{name}"
+        place, same = to / target, None if base is None else base / target
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        linked = same is not None and target in known and place.suffix in (".dcm", ".png")
+        if linked and same is not None and same.is_file() and same.stat().st_size == size:
+            os.link(same, place)
+            digests[target] = known[target]
+        elif objects.save(name, place):
+            digests[target] = digest_of(place)
+    return digests
 
 
 def write(path: Path, text: str) -> None:

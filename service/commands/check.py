@@ -14,6 +14,7 @@ from service.certificates import check_certificates
 from service.commands.shared import add_json, add_settings, say, say_json, settings_of
 from service.config import Destination, Listener, Settings, Web, Workflow
 from service.config.security import is_loopback
+from service.objects import objects_of
 from service.routing import check_workflows
 from service.tls import Client, Server
 from service.web.opening import access_of, pages_tls
@@ -39,6 +40,9 @@ def run(args: argparse.Namespace) -> int:
     listener = settings.listener
     say(f"settings     {args.settings or 'embedded defaults'}: right")
     say(f"data folder  {settings.service.data_folder}")
+    if settings.objects.in_use:
+        objects_of(settings)  # its authorities are read
+        say(f"objects      bucket {settings.objects.bucket} at {settings.objects.endpoint}")
     say(
         f"listener     {listener.ae_title} on {listener.host}:{_ports(listener)}"
         if listener.enabled

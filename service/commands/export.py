@@ -8,14 +8,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-from service.app import App, secret_of
+from service.app import App
 from service.audit import Patient, Study
 from service.audit.following import patient_of
 from service.commands.shared import add_settings, ledger_of, say, settings_of
 from service.errors import Misconfigured
 from service.export.study import export
-from service.kept_tables import kept_tables
+from service.kept_tables import KeptTable, kept_tables, tables_folder
 from service.ledger import JobState
+
+_ROLES = ("sr", "gsps")
+"""Results that go along: reports, and drawings where a destination asked for them."""
 
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401
@@ -46,9 +49,9 @@ def run(args: argparse.Namespace) -> int:
         raise Misconfigured(f"no object of study {uid} has been received")
     done = ledger.jobs(JobState.DONE, uid, limit=1)
     findings = json.loads(ledger.findings(done[0].id) or "[]") if done else []
-    reports = [app.data_folder / one.path for one in ledger.results(done[0].id) if one.role == "sr"] if done else []
-    tables = kept_tables(app.data_folder, uid, done[0].id, findings) if done else ()
-    paths = [app.data_folder / one.path for one in instances]
+    reports = [app.objects / one.path for one in ledger.results(done[0].id) if one.role in _ROLES] if done else []
+    tables = _tables(app, uid, done[0].id, findings) if done else ()
+    paths = [app.objects / one.path for one in instances]
     objects: list[Study | Patient] = [Study(uid, anonymised=True), patient_of(paths[0])[0]]
     try:
         manifest = export(
@@ -57,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
             reports,
             findings,
             out,
-            secret=secret_of(app.data_folder),
+            secret=app.secret,
             project=args.project,
             accept_unmarked=args.accept_unmarked,
             tables=tables,
@@ -71,3 +74,8 @@ def run(args: argparse.Namespace) -> int:
     for one in manifest.left_out:
         say(f"left out     {one.sop_instance_uid}: {one.reason}. {one.remedy}".rstrip())
     return int(bool(manifest.left_out))
+
+
+def _tables(app: App, study: str, job: int, findings: list[dict[str, Any]]) -> tuple[KeptTable, ...]:
+    app.objects.gather(str(tables_folder(Path(), study, job)))
+    return kept_tables(app.data_folder, study, job, findings)

@@ -19,6 +19,7 @@ from service.config import Settings
 from service.ledger import open_ledger
 from service.ledger.database import Database, sqlite_url
 from service.ledger.migrate import known_revisions
+from service.objects import objects_of
 
 _SHOWN = 5
 
@@ -65,6 +66,7 @@ def restore(settings: Settings, source: Path, head: Head, digests: dict[str, str
     if head.revision not in known_revisions():
         raise BadBackup(f"the ledger is of a later version ({head.revision}): install nmus {head.nmus} or later")
     _refuse_what_is_there(settings, digests)
+    objects = objects_of(settings)
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     (data / RESTORING).touch(mode=0o600)
     places = {files.DATA: data, files.REFERENCES: settings.references.folder}
@@ -75,7 +77,10 @@ def restore(settings: Settings, source: Path, head: Head, digests: dict[str, str
         place = places[part]
         if place is None:
             raise BadBackup("the backup has references: say in references.folder where they go")
-        _put(source / name, place / rest, digest)
+        if part == files.DATA and objects.is_remote and rest.split("/")[0] not in files.OWN_PARTS:
+            objects.load(rest, source / name)  # the store compares what arrives with what was digested
+        else:
+            _put(source / name, place / rest, digest)
     if head.database == "sqlite":
         target = Path(sqlalchemy.make_url(address or sqlite_url(data)).database or "")
         _put(source / files.LEDGER_SQLITE, target.with_name(target.name + ".part"), digests[files.LEDGER_SQLITE])
@@ -95,6 +100,9 @@ def _refuse_what_is_there(settings: Settings, digests: dict[str, str]) -> None:
     # a file system's own folder, where the data folder is a volume
     if data.exists() and any(one.name != "lost+found" for one in data.iterdir()) and not unfinished:
         raise BadBackup(f"service.data_folder = {data} is not empty: nothing is overwritten; name another, or move it")
+    objects = objects_of(settings)
+    if objects.is_remote and not unfinished and objects.names():
+        raise BadBackup("the bucket of [objects] is not empty: nothing is overwritten; name another bucket or prefix")
     wanted = any(name.startswith(f"{files.REFERENCES}/") for name in digests)
     if wanted and folder is not None and folder.exists() and any(folder.iterdir()) and not unfinished:
         raise BadBackup(f"references.folder = {folder} is not empty: nothing is overwritten; name another, or move it")
@@ -131,7 +139,9 @@ def _prove(settings: Settings) -> None:
     data = settings.service.data_folder
     ledger = open_ledger(data, settings.service.database)
     try:
-        gone = [one for one in ledger.files() if not (data / one).is_file()]
+        objects = objects_of(settings)
+        there = objects.names() if objects.is_remote else {}
+        gone = [one for one in ledger.files() if one not in there and (there or not (data / one).is_file())]
     finally:
         ledger.close()
     if gone:

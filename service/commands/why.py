@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from service.app import secret_of
+from service.app import App
 from service.commands.shared import add_json, add_settings, ledger_of, say, say_json, settings_of
 from service.patient.keys import Keys
 from service.proof.account import StudyAccount, account, search
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     """Status 1 when nothing is known of it, or something needs a person."""
     settings = settings_of(args)
     ledger = ledger_of(settings)
-    studies = search(ledger, Keys(secret_of(settings.service.data_folder)), args.key)
+    studies = search(ledger, Keys(App(settings).secret), args.key)
     if not studies:
         say("nothing of it has been received; look at the scanner's queue, or compare with the PACS (nmus status)")
         return 1

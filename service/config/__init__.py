@@ -10,6 +10,7 @@ from __future__ import annotations
 from service.config.fields import UID_PATTERN
 from service.config.inward import Stow, WatchedFolder
 from service.config.looking_back import Priors
+from service.config.objects import Objects
 from service.config.peers import Archive, Identity, Reconcile, Scanner
 from service.config.reading import load, validated
 from service.config.sections import (
@@ -39,6 +40,7 @@ __all__ = [
     "Listener",
     "Logs",
     "Mapping",
+    "Objects",
     "OrthancSource",
     "Priors",
     "Reconcile",

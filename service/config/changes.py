@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from service.config.objects import Objects
 from service.config.sections import Settings
 from service.config.security import Tls
 
 UNTIL_RESTART = (
     ("service", "data_folder"),
     ("service", "database"),
+    *(("objects", name) for name in Objects.model_fields),
     ("listener", "host"),
     ("listener", "port"),
     ("listener", "plain"),

@@ -12,6 +12,7 @@ from service.config.fields import AETitle, Network, Pattern, PeerPort, Port, SrC
 from service.config.fields import Section as _Section
 from service.config.inward import Stow, WatchedFolder
 from service.config.looking_back import Priors
+from service.config.objects import Objects
 from service.config.peers import Archive, Identity, Reconcile, Scanner, confirmable, names_once
 from service.config.secrets import first_line
 from service.config.security import Audit, Tls, Web
@@ -281,6 +282,7 @@ class Settings(_Section):
     """The whole configuration. ``Settings()`` are the embedded defaults."""
 
     service: Service = Service()
+    objects: Objects = Objects()
     listener: Listener = Listener()
     orthanc: tuple[OrthancSource, ...] = ()
     folder: tuple[WatchedFolder, ...] = ()

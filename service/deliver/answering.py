@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from pynetdicom import build_role
 from pynetdicom.presentation import build_context
@@ -13,6 +12,7 @@ from service import logs
 from service.config import Scanner, Settings
 from service.errors import Unreachable
 from service.ledger import CommitmentRequest, Ledger
+from service.objects import Objects, objects_of
 from service.proof.commitment import PUSH_MODEL
 from service.proof.vouch import report
 from service.query.dimse import association, remote_of
@@ -30,14 +30,14 @@ class Answerer:
     def __init__(
         self,
         ledger: Ledger,
-        data_folder: Path,
+        objects: Objects,
         scanners: Sequence[Scanner],
         own_title: str,
         *,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._ledger = ledger
-        self._data_folder = data_folder
+        self._objects = objects
         self._remotes = {one.ae_title.strip(): remote_of(one, own_title) for one in scanners}
         self._clock = clock or ledger.clock
 
@@ -63,7 +63,7 @@ class Answerer:
         with association(remote, [build_context(PUSH_MODEL)], roles=[role]) as told:
             if not told.accepted_contexts:
                 return f"{remote.name} does not take answers to storage commitment at this address"
-            return report(told, self._ledger, self._data_folder, request, self._clock())
+            return report(told, self._ledger, self._objects, request, self._clock())
 
     def _later(self, request: CommitmentRequest, why: str) -> None:
         now = self._clock()
@@ -79,4 +79,4 @@ def answerer(ledger: Ledger, settings: Settings) -> Answerer | None:
     """If the settings name a scanner."""
     if not settings.scanner:
         return None
-    return Answerer(ledger, settings.service.data_folder, settings.scanner, settings.listener.ae_title)
+    return Answerer(ledger, objects_of(settings), settings.scanner, settings.listener.ae_title)

@@ -10,7 +10,6 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Protocol
 
 import httpx
@@ -23,6 +22,7 @@ from service.config import Destination, Settings, Tls
 from service.deliver.stow import bearer, client
 from service.errors import Unreachable
 from service.ledger import Confirmation, Ledger
+from service.objects import Lying, objects_of
 from service.proof.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, REQUEST, Standing, Told, new_transaction, request
 from service.proof.events import CommitmentAnswers, handler
 from service.proof.judge import judge
@@ -169,10 +169,10 @@ class QidoAsker:
 class OrthancAsker:
     """An Orthanc by REST: it says which file it keeps, so that another object under our UID is told."""
 
-    def __init__(self, destination: Destination, data_folder: Path) -> None:
+    def __init__(self, destination: Destination, lying: Lying) -> None:
         self._name = destination.name
         self._url = destination.orthanc or ""
-        self._data_folder = data_folder
+        self._lying = lying
         password = destination.password.get_secret_value()
         self._client = httpx.Client(
             auth=httpx.BasicAuth(destination.username, password) if destination.username else None,
@@ -187,7 +187,7 @@ class OrthancAsker:
         theirs = orthanc_digest(self._client, self._url, self._name, row.sop_instance_uid)
         if theirs is None:
             return Told(Standing.LACKING, "not found there")
-        ours = hashlib.md5((self._data_folder / row.path).read_bytes(), usedforsecurity=False).hexdigest()
+        ours = hashlib.md5((self._lying / row.path).read_bytes(), usedforsecurity=False).hexdigest()
         if theirs != ours:
             return Told(Standing.NEVER, "it keeps other bytes under this UID")
         return Told(Standing.PRESENT, "same digest there")
@@ -202,7 +202,7 @@ def asker_for(destination: Destination, settings: Settings, ledger: Ledger) -> A
         case "qido":
             return QidoAsker(destination)
         case "find" if destination.orthanc is not None:
-            return OrthancAsker(destination, settings.service.data_folder)
+            return OrthancAsker(destination, objects_of(settings))
         case "find":
             return FindAsker(destination, own, settings.tls)
     return None

@@ -20,6 +20,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGBaseline8Bit, JPEGLSLos
 
 from service.deliver.answers import Answer, Fate, Peer
 from service.ledger import Outgoing
+from service.objects import Lying
 
 STILL, CLIP = "1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.7.4"
 SYNTAXES = {
@@ -42,10 +43,10 @@ class Recoding:
         ``uncompressed``, or a key of :data:`SYNTAXES`.
     """
 
-    def __init__(self, peer: Peer, captures: str, data_folder: Path) -> None:
+    def __init__(self, peer: Peer, captures: str, lying: Lying) -> None:
         self._peer = peer
         self._captures = captures
-        self._data_folder = data_folder
+        self._lying = lying
 
     def rest(self, *, at_once: bool = False) -> None:
         """As the way beneath does."""
@@ -53,7 +54,7 @@ class Recoding:
 
     def send(self, objects: Sequence[Outgoing]) -> Iterator[tuple[Outgoing, Answer]]:
         """Recode what needs it, send all, answer for the objects that were given."""
-        folder = self._data_folder / "scratch"
+        folder = self._lying / "scratch"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         changed: dict[int, Outgoing] = {}
         refused: dict[int, Answer] = {}
@@ -65,11 +66,11 @@ class Recoding:
                     changed[one.id] = one
                     continue
                 target = folder / f"recoded-{one.id}-{one.attempt}.dcm"
-                told = _recoded(self._data_folder / one.path, target, syntax)
+                told = _recoded(self._lying / one.path, target, syntax)
                 if told:
                     refused[one.id] = Answer(Fate.HELD, told)
                     continue
-                path = str(target.relative_to(self._data_folder))
+                path = f"scratch/{target.name}"
                 changed[one.id] = replace(one, path=path, transfer_syntax_uid=syntax, size=target.stat().st_size)
             for number, answer in refused.items():
                 yield originals[number], answer

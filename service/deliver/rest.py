@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import httpx
 from pyorthanc import Orthanc
@@ -14,6 +13,7 @@ from service.deliver.answers import Answer, Fate, of_http
 from service.deliver.orthanc_job import sent_on
 from service.errors import Unreachable
 from service.ledger import Outgoing
+from service.objects import Lying
 
 _NOT_OURS_TO_MEND = {401, 403, 404, 407}
 """The address or the credentials are wrong: nothing is the object's fault, so none is held."""
@@ -22,9 +22,9 @@ _NOT_OURS_TO_MEND = {401, 403, 404, 407}
 class RestPeer:
     """A destination that is an Orthanc."""
 
-    def __init__(self, destination: Destination, data_folder: Path) -> None:
+    def __init__(self, destination: Destination, lying: Lying) -> None:
         self._name = destination.name
-        self._data_folder = data_folder
+        self._lying = lying
         self._modality, self._time_s = destination.orthanc_modality, destination.timeout_seconds
         self._orthanc = Orthanc(
             destination.orthanc or "",
@@ -45,7 +45,7 @@ class RestPeer:
     def _post(self, outgoing: Outgoing) -> Answer:
         crash.point("mid_send")
         try:
-            response = self._orthanc.post_instances((self._data_folder / outgoing.path).read_bytes())
+            response = self._orthanc.post_instances((self._lying / outgoing.path).read_bytes())
         except httpx.HTTPError as error:
             raise Unreachable(f"{self._name}: {type(error).__name__}; is it running and reachable?") from error
         code = response.status_code

@@ -20,6 +20,7 @@ from service.deliver.store import StorePeer
 from service.deliver.stow import StowPeer
 from service.errors import Unreachable
 from service.ledger import Ledger, Outgoing
+from service.objects import objects_of
 from service.proof.judge import FIRST_LOOK_S
 
 _LOGGER = logging.getLogger(__name__)
@@ -45,15 +46,15 @@ def wait_seconds(bounds: tuple[float, float], tries: int, chance: float) -> floa
 
 def peer_for(destination: Destination, settings: Settings) -> Peer:
     """The way to a destination that its settings say."""
-    folder = settings.service.data_folder
+    lying = objects_of(settings)
     peer: Peer
     if destination.orthanc is not None:
-        peer = RestPeer(destination, folder)
+        peer = RestPeer(destination, lying)
     elif destination.dicomweb is not None:
-        peer = StowPeer(destination, folder)
+        peer = StowPeer(destination, lying)
     else:
-        peer = StorePeer(destination, settings.listener.ae_title, folder, settings.tls)
-    return peer if destination.captures == "as made" else Recoding(peer, destination.captures, folder)
+        peer = StorePeer(destination, settings.listener.ae_title, lying, settings.tls)
+    return peer if destination.captures == "as made" else Recoding(peer, destination.captures, lying)
 
 
 class Sender:

@@ -20,6 +20,7 @@ from service.config import Destination, Tls
 from service.deliver.answers import Answer, BrokenOff, Fate, of_status
 from service.errors import Unreachable
 from service.ledger import Outgoing
+from service.objects import Lying
 from service.tls import Client
 
 _MAXIMUM_CONTEXTS = 128
@@ -32,12 +33,10 @@ _PERMANENT = 1
 class StorePeer:
     """A destination that is reached by C-STORE."""
 
-    def __init__(
-        self, destination: Destination, calling_ae_title: str, data_folder: Path, tls: Tls | None = None
-    ) -> None:
+    def __init__(self, destination: Destination, calling_ae_title: str, lying: Lying, tls: Tls | None = None) -> None:
         self._destination = destination
         self._tls = Client(destination, tls or Tls()) if destination.tls else None
-        self._data_folder = data_folder
+        self._lying = lying
         self._kept: tuple[Association, frozenset[tuple[str, str]], float] | None = None
         """An open association, what was proposed on it, and until when it is kept."""
         self._ae = AE(ae_title=destination.calling_ae_title or calling_ae_title)
@@ -143,7 +142,7 @@ class StorePeer:
             for context in association.accepted_contexts
             if context.abstract_syntax == outgoing.sop_class_uid
         }
-        path = self._data_folder / outgoing.path
+        path = self._lying / outgoing.path
         if outgoing.transfer_syntax_uid in accepted:
             status = association.send_c_store(path)
         elif outgoing.transfer_syntax_uid in _UNCOMPRESSED and accepted & _UNCOMPRESSED:

@@ -19,6 +19,7 @@ from service.deliver.answers import Answer, Fate, of_http
 from service.deliver.stow_answer import answers
 from service.errors import Misconfigured, Unreachable
 from service.ledger import Outgoing
+from service.objects import Lying
 
 _NOT_OURS_TO_MEND = {301, 302, 303, 307, 308, 401, 403, 404, 405, 407}
 """The address or the credentials are wrong: nothing is the object's fault, so none is held."""
@@ -31,9 +32,9 @@ _CHUNK = 1 << 18
 class StowPeer:
     """A destination that is a DICOMweb service."""
 
-    def __init__(self, destination: Destination, data_folder: Path) -> None:
+    def __init__(self, destination: Destination, lying: Lying) -> None:
         self._destination = destination
-        self._data_folder = data_folder
+        self._lying = lying
         self._url = f"{(destination.dicomweb or '').rstrip('/')}/studies"
         self._client = client(destination)
 
@@ -54,7 +55,7 @@ class StowPeer:
 
     def _post(self, batch: Sequence[Outgoing]) -> dict[str, Answer] | None:
         """Fate by SOP Instance UID; ``None`` when several were refused together and nothing is known of each."""
-        body = Multipart([self._data_folder / one.path for one in batch])
+        body = Multipart([self._lying / one.path for one in batch])
         name = self._destination.name
         try:
             with self._client.stream(

@@ -12,7 +12,6 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pydicom import Dataset
 
@@ -20,6 +19,7 @@ from service import logs
 from service.config import Archive, Settings
 from service.errors import NmusError
 from service.ledger import Identity, Ledger, Quarantine
+from service.objects import Lying, objects_of
 from service.patient.keys import KINDS, Keys
 from service.patient.reading import clear_values, identify, values_of
 from service.query.dimse import Remote, remote_of
@@ -84,12 +84,12 @@ class Guard:
         Unreachable
             An archive that must be asked is away: try again later.
         """
-        folder = self._settings.service.data_folder
+        lying = objects_of(self._settings)
         while missing := self._ledger.unidentified(study):
-            identify(self._ledger, folder, self._keys, missing)
+            identify(self._ledger, lying, self._keys, missing)
         found = self._ledger.identities(study)
         reasons = among(found, self._settings.identity.compare) if self._settings.identity.among_objects else []
-        records = self._records(study, folder) if not reasons else []
+        records = self._records(study, lying) if not reasons else []
         reasons += self._against(found, records)
         if not reasons:
             if self._ledger.clear_quarantine(study, now):
@@ -116,13 +116,13 @@ class Guard:
             reasons.append("no archive or worklist that was asked knows the study")
         return reasons
 
-    def _records(self, study: str, folder: Path) -> list[Record]:
+    def _records(self, study: str, lying: Lying) -> list[Record]:
         clear: dict[str, str] | None = None
         records = []
         for archive in self._settings.archive:
             for is_worklist in [one for one, wanted in ((False, archive.identity), (True, archive.worklist)) if wanted]:
                 if clear is None:
-                    clear = self._clear(study, folder)
+                    clear = self._clear(study, lying)
                 records += self._answers(archive, is_worklist, study, clear["accession"])
         return records
 
@@ -132,11 +132,11 @@ class Guard:
         answers = self._ask(remote, is_worklist, study, accession)
         return [Record(where, {k: self._keys.of(k, v) for k, v in values_of(one).items()}) for one in answers]
 
-    def _clear(self, study: str, folder: Path) -> dict[str, str]:
+    def _clear(self, study: str, lying: Lying) -> dict[str, str]:
         """Of the first object that has an accession number."""
         values = dict.fromkeys(KINDS, "")
         for instance in self._ledger.instances(study):
-            values = clear_values(folder / instance.path)
+            values = clear_values(lying / instance.path)
             if values["accession"]:
                 break
         return values

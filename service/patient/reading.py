@@ -9,6 +9,7 @@ from pydicom import Dataset
 
 from service.inflating import head
 from service.ledger import Identity, Instance, Ledger
+from service.objects import Lying
 from service.patient.keys import Keys
 
 TAGS = {
@@ -19,15 +20,15 @@ TAGS = {
 }
 
 
-def identify(ledger: Ledger, data_folder: Path, keys: Keys, instances: Sequence[Instance]) -> int:
+def identify(ledger: Ledger, lying: Lying, keys: Keys, instances: Sequence[Instance]) -> int:
     """Read and keep the identity of these objects; how many."""
-    ledger.identify([identity_of(data_folder, keys, one) for one in instances])
+    ledger.identify([identity_of(lying, keys, one) for one in instances])
     return len(instances)
 
 
-def identity_of(data_folder: Path, keys: Keys, instance: Instance) -> Identity:
+def identity_of(lying: Lying, keys: Keys, instance: Instance) -> Identity:
     """Of one object; all empty where its file cannot be read, which the analysis then says."""
-    values = clear_values(data_folder / instance.path)
+    values = clear_values(lying / instance.path)
     digests = {kind: keys.of(kind, value) for kind, value in values.items()}
     return Identity(instance.sop_instance_uid, instance.sha256, instance.study_instance_uid, **digests)
 

@@ -16,6 +16,7 @@ from pydicom import Dataset
 from service import logs
 from service.inflating import document
 from service.ledger import Instance, Ledger
+from service.objects import Lying
 from service.patient.keys import Keys
 from service.patient.reading import identify
 
@@ -42,12 +43,12 @@ _COERCED = frozenset(
 """What a correction may touch besides the patient's own group: the order, and the note of what was changed."""
 
 
-def corrections(ledger: Ledger, data_folder: Path, keys: Keys, now: float) -> int:
+def corrections(ledger: Ledger, lying: Lying, keys: Keys, now: float) -> int:
     """Look at copies that nobody has looked at; how many were corrections of identity."""
     found = 0
     for copy in ledger.unidentified(conflict=True):
         current = next((one for one in ledger.instances(copy.study_instance_uid) if _same_uid(one, copy)), None)
-        same = current is not None and only_identity_differs(data_folder / current.path, data_folder / copy.path)
+        same = current is not None and only_identity_differs(lying / current.path, lying / copy.path)
         if same and ledger.take_version(copy, now):
             found += 1
             logs.event(
@@ -57,7 +58,7 @@ def corrections(ledger: Ledger, data_folder: Path, keys: Keys, now: float) -> in
                 study_instance_uid=copy.study_instance_uid,
                 sop_instance_uid=copy.sop_instance_uid,
             )
-        identify(ledger, data_folder, keys, [copy] if current is None else [current, copy])
+        identify(ledger, lying, keys, [copy] if current is None else [current, copy])
     return found
 
 

@@ -5,15 +5,14 @@ Nothing is taken on trust of the ledger alone: the file is read and digested aga
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from pydicom import Dataset
 from pynetdicom.association import Association
 
 from service.ledger import CommitmentRequest, Instance, Ledger
+from service.objects import Objects
 from service.proof.commitment import (
     CONFLICT,
     NO_SUCH_INSTANCE,
@@ -23,16 +22,14 @@ from service.proof.commitment import (
     answer,
 )
 
-_CHUNK = 1 << 20
-
 
 def verify(
-    ledger: Ledger, data_folder: Path, objects: Sequence[tuple[str, str]]
+    ledger: Ledger, where: Objects, objects: Sequence[tuple[str, str]]
 ) -> tuple[list[tuple[str, str]], list[tuple[str, str, int]]]:
     """What we can vouch for, and what not with the reason, of (SOP class UID, SOP instance UID)."""
     present, lacking = [], []
     for sop_class, uid in objects:
-        reason = _reason(ledger.instance(uid), data_folder, sop_class)
+        reason = _reason(ledger.instance(uid), where, sop_class)
         if reason is None:
             present.append((sop_class, uid))
         else:
@@ -40,38 +37,24 @@ def verify(
     return present, lacking
 
 
-def _reason(versions: Sequence[Instance], data_folder: Path, sop_class: str) -> int | None:
+def _reason(versions: Sequence[Instance], where: Objects, sop_class: str) -> int | None:
     """Why we do not vouch for an object; ``None`` if we do. Of several versions every one must be whole."""
     if not versions:
         return NO_SUCH_INSTANCE
     if all(one.sop_class_uid != sop_class for one in versions):
         return CONFLICT
-    digests = [_digest(data_folder / one.path) for one in versions]
+    digests = [where.data_digest(one.path) for one in versions]
     if None in digests:
         return NO_SUCH_INSTANCE
     whole = all(found == one.sha256 for found, one in zip(digests, versions, strict=True))
     return None if whole else PROCESSING_FAILURE
 
 
-def _digest(path: Path) -> str | None:
-    """SHA-256 of the data set in a file; ``None`` if the file is gone or cannot be read."""
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            file.seek(140)
-            file.seek(144 + int.from_bytes(file.read(4), "little"))
-            while part := file.read(_CHUNK):
-                digest.update(part)
-    except OSError:
-        return None
-    return digest.hexdigest()
-
-
 def report(
-    association: Association, ledger: Ledger, data_folder: Path, request: CommitmentRequest, now: float | None = None
+    association: Association, ledger: Ledger, where: Objects, request: CommitmentRequest, now: float | None = None
 ) -> str:
     """Verify, tell the scanner on this association, and note it; why that failed, or empty."""
-    present, lacking = verify(ledger, data_folder, request.objects)
+    present, lacking = verify(ledger, where, request.objects)
     kind, told = answer(request.transaction_uid, present, lacking)
     status = _send(association, kind, told)
     code = status.get("Status")

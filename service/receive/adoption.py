@@ -87,6 +87,7 @@ def _looked_after(archive: Archive, ledger: Ledger, path: Path, now: float) -> b
             return False
         os.fsync(file.fileno())
         flush_folder(path.parent)
+    archive.objects.take_in(path, str(path.relative_to(archive.data_folder)))
     return _recorded(ledger, found, path, archive.data_folder, now)
 
 

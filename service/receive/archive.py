@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 
 from service import crash
+from service.objects import Objects
+from service.objects.folder import SharedFolder
 from service.receive.conveyor import Conveyor
 from service.receive.file_header import file_header
 
@@ -31,10 +33,14 @@ _OURS = secrets.token_hex(6)
 
 
 class Archive:
-    """The spool and the archive in one data folder, on one file system so that a rename is atomic."""
+    """The spool and the archive in one data folder, on one file system so that a rename is atomic.
 
-    def __init__(self, data_folder: Path) -> None:
+    Where ``objects`` is a bucket, it has each object before it comes into the archive, which then holds a copy.
+    """
+
+    def __init__(self, data_folder: Path, objects: Objects | None = None) -> None:
         self.data_folder = data_folder
+        self.objects = objects or SharedFolder(data_folder)
         self.spool = data_folder / "spool"
         self.folder = data_folder / "archive"
         self.quarantine = data_folder / "quarantine"
@@ -58,10 +64,14 @@ class Archive:
         ------
         OSError
             Disk full or broken; the spool file is gone.
+        StoreAway
+            The bucket has not confirmed it; the spool file is there yet.
         """
         digest = incoming.sha256
         folder = self.folder / digest[:2]
         final = folder / f"{digest}.dcm"
+        if self.objects.is_remote:
+            return self._store_remotely(incoming, final)
         try:
             if not _named_anew(incoming.path, final):
                 incoming.flush()  # bytes that somebody was told are safe never give way to some that are not yet
@@ -74,6 +84,19 @@ class Archive:
         flush_folder(folder)
         crash.point("before_row")
         return str(final.relative_to(self.data_folder))
+
+    def _store_remotely(self, incoming: Incoming, final: Path) -> str:
+        name = str(final.relative_to(self.data_folder))
+        try:
+            incoming.flush()
+            self.objects.take_in(incoming.path, name)
+            incoming.path.replace(final)
+            crash.point("after_rename")
+        except OSError:
+            incoming.discard()
+            raise
+        crash.point("before_row")
+        return name
 
     def set_aside(self, incoming: Incoming, reason: str) -> None:
         """Keep a file that could not be understood, beside its reason, for somebody to look at."""

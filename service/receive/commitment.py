@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Collection
-from pathlib import Path
 from typing import Any
 
 from pydicom import Dataset
@@ -21,6 +20,7 @@ from pynetdicom.presentation import PresentationContext, build_context
 
 from service import logs
 from service.ledger import Ledger, LedgerUnavailable
+from service.objects import Objects
 from service.proof.commitment import PUSH_MODEL, REQUEST, requested
 from service.proof.events import CommitmentAnswers, handler
 from service.proof.vouch import report
@@ -41,10 +41,10 @@ class Commitment:
     """
 
     def __init__(
-        self, ledger: Ledger, data_folder: Path, titles: Collection[str], clock: Callable[[], float] | None = None
+        self, ledger: Ledger, objects: Objects, titles: Collection[str], clock: Callable[[], float] | None = None
     ) -> None:
         self._ledger = ledger
-        self._data_folder = data_folder
+        self._objects = objects
         self.titles = titles
         self._clock = clock or ledger.clock
         self.answers = CommitmentAnswers(ledger, clock)
@@ -91,7 +91,7 @@ class Commitment:
             return
         association.dul.hand_back()  # pynetdicom's own loop reads the reply
         association.dul.ring()
-        why = report(association, self._ledger, self._data_folder, request, self._clock())
+        why = report(association, self._ledger, self._objects, request, self._clock())
         if why:
             remedy = f"add [[scanner]] with ae_title {request.ae_title!r} and its address, then 'nmus redrive'"
             self._ledger.request_given_up(number, self._clock(), f"{why} on the association of the request; {remedy}")

@@ -10,11 +10,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 from service import logs
-from service.errors import Refused
-from service.ledger import Instance, Kept, Ledger, LedgerUnavailable
+from service.errors import Refused, Unreachable
+from service.ledger import Instance, Kept, Ledger
+from service.objects import Objects
 from service.receive.archive import Archive, Incoming
 from service.receive.identity import (
     CANNOT_UNDERSTAND,
@@ -52,9 +52,9 @@ class Intake:
         self._counts_lock = threading.Lock()
 
     @property
-    def data_folder(self) -> Path:
+    def objects(self) -> Objects:
         """Where the archive lies."""
-        return self._archive.data_folder
+        return self._archive.objects
 
     @property
     def counters(self) -> dict[str, float]:
@@ -140,7 +140,8 @@ class Intake:
         except OSError as error:
             incoming.discard()
             raise Refused(f"archive cannot be written: {error.strerror}; free disk space", OUT_OF_RESOURCES) from error
-        except LedgerUnavailable as error:
+        except Unreachable as error:  # the ledger or the object store: the sender keeps it
+            incoming.discard()
             raise Refused(str(error), OUT_OF_RESOURCES) from error
         self.count(f"objects_{kept}")
         self.count("bytes", size)

@@ -181,7 +181,7 @@ class OrthancFeed:
             logs.event(_LOGGER, logging.INFO, "instance is gone from orthanc", source=self._source.name)
             return 0
         uid = str(tags.get("SOPInstanceUID", "")).strip("\0 ")
-        if self._ledger.has_instance(uid) and not names_another(self._intake.data_folder, self._ledger, uid, number):
+        if self._ledger.has_instance(uid) and not names_another(self._intake.objects, self._ledger, uid, number):
             return 0
         incoming: Incoming | None = None
         try:

@@ -19,7 +19,7 @@ FOLLOW_S, CARRY_S = 15.0, 2.0
 def follower(app: App) -> Follower:
     """What follows the ledger."""
     addresses = {one.name: one.host or one.orthanc or one.dicomweb or "" for one in app.settings.destination}
-    return Follower(app.ledger, app.trail, app.data_folder, addresses, app.ledger.clock)
+    return Follower(app.ledger, app.trail, app.objects, addresses, app.ledger.clock)
 
 
 def carrier(app: App) -> Carrier | None:
@@ -45,7 +45,7 @@ def told(app: App) -> Callable[[Looked | LoggedIn], None]:
             app.trail.authenticated(who.user, who.address, good=visit.good, out=visit.out)
         elif app.trail.is_on:
             (first, *_) = app.ledger.instances(visit.study_instance_uid)
-            path, uid = app.data_folder / first.path, visit.study_instance_uid
+            path, uid = app.objects / first.path, visit.study_instance_uid
             seen = moved((), path, uid, peer="", address="", at=0)
             study: Study = replace(seen.study, classes=())
             app.trail.looked(who.user, who.address, study, seen.patient)

@@ -39,7 +39,7 @@ def run(app: App, orders: Orders) -> None:
     settings = app.settings.listener
     intake = Intake(app.ledger, app.archive, settings.refuse_free_mb)
     intake.ways = ways(app.settings.workflow)
-    commitment = Commitment(app.ledger, app.data_folder, _titles(app.settings))
+    commitment = Commitment(app.ledger, app.objects, _titles(app.settings))
     log = AssociationLog(app.ledger)
     provider = StorageProvider(
         settings,
@@ -52,7 +52,7 @@ def run(app: App, orders: Orders) -> None:
     )
     for port in filter(None, (provider.port, provider.tls_port)):
         event(_LOG, logging.INFO, "listening", host=settings.host, port=port)
-    beat = Beat(app, "listener", lambda: provider.counters)
+    beat = Beat(app, "listener", lambda: {**provider.counters, **app.objects.counters})
     told_at = float("-inf")
     while not orders.wait(LOOK_S):
         beat.now_and_then()

@@ -27,7 +27,7 @@ def run(app: App, stop: threading.Event) -> None:
     loops = [threading.Thread(target=_repeat, args=(app, *step, stop), daemon=True) for step in steps]
     for thread in loops:
         thread.start()
-    beat = Beat(app, "sender")
+    beat = Beat(app, "sender", lambda: app.objects.counters)
     while not stop.wait(LOOK_S):
         beat.now_and_then()
     for thread in loops:

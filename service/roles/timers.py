@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from reference_store.reminders import reminders
 from reference_store.store import Store
-from service.app import ROLES, App, secret_of
+from service.app import ROLES, App
 from service.audit.following import Carrier
 from service.certificates import certificates
 from service.config import OrthancSource, Settings
@@ -69,13 +69,13 @@ def run(app: App, stop: threading.Event) -> None:
         lambda: settle(app.ledger, settings.settle, app.ledger.clock(), settings.workflow),
     )
     every(SWEEP_S, "sweep", lambda: sweep(app))
-    keys = Keys(secret_of(app.data_folder))
-    every(IDENTIFY_S, "identify", lambda: identify(app.ledger, app.data_folder, keys, app.ledger.unidentified()))
-    every(CORRECT_S, "identity corrections", lambda: corrections(app.ledger, app.data_folder, keys, app.ledger.clock()))
-    guarded(lambda: identify(app.ledger, app.data_folder, keys, app.ledger.unidentified_anywhere()), "identify")
+    keys = Keys(app.secret)
+    every(IDENTIFY_S, "identify", lambda: identify(app.ledger, app.objects, keys, app.ledger.unidentified()))
+    every(CORRECT_S, "identity corrections", lambda: corrections(app.ledger, app.objects, keys, app.ledger.clock()))
+    guarded(lambda: identify(app.ledger, app.objects, keys, app.ledger.unidentified_anywhere()), "identify")
     intake = Intake(app.ledger, app.archive, settings.listener.refuse_free_mb)
     intake.ways = ways(settings.workflow)
-    beat = Beat(app, "timers", lambda: intake.counters)
+    beat = Beat(app, "timers", lambda: {**intake.counters, **app.objects.counters})
     every(BEAT_S, "beat", beat.now)
     every(BEAT_S, "clock", lambda: heed_clock(app))
     feeds = [_Polled(_feed(app, source, intake)) for source in settings.orthanc]
@@ -228,10 +228,11 @@ def _web(app: App, intake: Intake) -> WebServer:
         watched=lambda: certificates(app.settings),
         hosts=host_names(settings.web),
         access=access_of(settings),
-        keys=Keys(secret_of(app.data_folder)),
+        keys=Keys(app.secret),
         told=told(app),
         audit=app.trail.spool,
         picture=_drawn if settings.web.pictures else None,
+        objects=app.objects,
     )
     server = WebServer(pages, place_of(settings.web), pages_tls(settings.web))
     server.start()

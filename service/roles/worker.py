@@ -12,7 +12,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from service.analyse.child import make_ready, rehearse, warm_up
-from service.app import App, references_of, registry_of, secret_of
+from service.app import App, references_of, registry_of
 from service.logs import event
 from service.roles.common import LOOK_S, Beat, guarded, has_ended, owner
 
@@ -44,7 +44,7 @@ def run(app: App, stop: threading.Event) -> None:
     event(_LOG, logging.INFO, "worker ready", count=len(workers))
     rehearsal = threading.Thread(target=guarded, args=(rehearse, "rehearsing a report"), name="rehearsal")
     rehearsal.start()
-    beat = Beat(app, "worker", lambda: {"jobs_ended": float(sum(one.done for one in workers))})
+    beat = Beat(app, "worker", lambda: {"jobs_ended": float(sum(one.done for one in workers)), **app.objects.counters})
     while not stop.wait(LOOK_S):
         beat.now_and_then()
     for thread in (*threads, rehearsal):
@@ -68,7 +68,7 @@ def _workers(app: App, stop: threading.Event) -> list[Worker]:
 
     settings, registry = app.settings, registry_of(app.settings)
     check_workflows(settings, registry)
-    work = StudyWork(settings, app.ledger, registry, references_of(settings), secret_of(app.data_folder))
+    work = StudyWork(settings, app.ledger, registry, references_of(settings), app.secret)
     return [
         Worker(
             app.ledger,

@@ -19,6 +19,8 @@ from starlette.routing import BaseRoute, Route
 from service.audit import Spool
 from service.certificates import Certificate
 from service.ledger import Ledger
+from service.objects import Objects
+from service.objects.folder import SharedFolder
 from service.patient.keys import Keys
 from service.web.guard import Access, Guard
 from service.web.health import readiness
@@ -55,6 +57,7 @@ def application(
     keys: Keys | None = None,
     audit: Spool | None = None,
     picture: Picture | None = None,
+    objects: Objects | None = None,
 ) -> Starlette:
     """The web application: ``/``, ``/proof``, ``/why``, ``/study/UID``, ``/status.json``, ``/health``, ``/metrics``.
 
@@ -76,6 +79,8 @@ def application(
         Where audit messages wait, to be counted.
     picture:
         Turns a capture into a picture for a study's page.
+    objects:
+        Where captures lie, if not in the data folder.
     """
     sessions = Sessions(steady or clock, access.session_seconds)
     templates = Environment(loader=PackageLoader("service.web"), autoescape=True)
@@ -89,7 +94,7 @@ def application(
         return HTMLResponse(body, headers={"Content-Security-Policy": _POLICY, "Cache-Control": "no-store"})
 
     def overview(request: Request) -> Response:
-        checks = readiness(ledger, data_folder, refuse_free_mb, processes, clock())
+        checks = readiness(ledger, data_folder, refuse_free_mb, processes, clock(), objects=objects)
         return page(
             "overview.html",
             request,
@@ -101,7 +106,7 @@ def application(
         )
 
     def ready(_request: Request) -> Response:
-        checks = readiness(ledger, data_folder, refuse_free_mb, processes, clock())
+        checks = readiness(ledger, data_folder, refuse_free_mb, processes, clock(), objects=objects)
         good = all(check.good for check in checks)
         return JSONResponse({"ready": good, "checks": [asdict(one) for one in checks]}, 200 if good else 503)
 
@@ -114,7 +119,7 @@ def application(
             *(login.routes() if access.users is not None else ()),
             Route("/", overview),
             *ProofPages(ledger, keys, page, told).routes(),
-            *StudyPages(ledger, data_folder, page, told, picture).routes(),
+            *StudyPages(ledger, objects or SharedFolder(data_folder), page, told, picture).routes(),
             Route("/status.json", lambda _request: Response(status_json(ledger), media_type="application/json")),
             Route("/health/live", lambda _request: JSONResponse({"live": True})),
             Route("/health/ready", ready),

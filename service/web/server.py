@@ -47,6 +47,9 @@ class WebServer:
             server_header=False,
             proxy_headers=False,
             lifespan="off",
+            loop="asyncio",  # by what the project pins, whatever else is installed
+            http="h11",
+            ws="none",
             limit_concurrency=_MOST_REQUESTS,
             timeout_graceful_shutdown=5,
             ssl_context_factory=(lambda _config, _default: context) if context else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -13,8 +14,10 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from service.kept_tables import KeptTable, kept_tables
+from service.errors import Unreachable
+from service.kept_tables import KeptTable, kept_tables, tables_folder
 from service.ledger import Job, JobState, Ledger, Result
+from service.objects import Objects
 from service.proof.account import account
 from service.web.guard import visitor
 from service.web.reading import reading
@@ -31,8 +34,8 @@ _MOST_TOLD = 1000
 class StudyPages:
     """``/study/UID`` and the pictures on it. Without ``picture`` there are none."""
 
-    def __init__(self, ledger: Ledger, data_folder: Path, page: Page, told: Told, picture: Picture | None) -> None:
-        self._ledger, self._folder, self._page, self._picture = ledger, data_folder, page, picture
+    def __init__(self, ledger: Ledger, objects: Objects, page: Page, told: Told, picture: Picture | None) -> None:
+        self._ledger, self._objects, self._page, self._picture = ledger, objects, page, picture
         self._told = _Once(told)
 
     def routes(self) -> list[Route]:
@@ -66,7 +69,11 @@ class StudyPages:
     def _tables(self, study: str, done: Job | None) -> tuple[KeptTable, ...]:
         """Tables of the analysis whose values are shown."""
         findings = self._ledger.findings(done.id) if done else ""
-        return kept_tables(self._folder, study, done.id, json.loads(findings)) if done and findings else ()
+        if not done or not findings:
+            return ()
+        with contextlib.suppress(Unreachable):  # the page shows what else there is
+            self._objects.gather(str(tables_folder(Path(), study, done.id)))
+        return kept_tables(self._objects.folder, study, done.id, json.loads(findings))
 
     def _table(self, request: Request) -> Response:
         study, name = request.path_params["uid"], request.path_params["name"]
@@ -95,9 +102,11 @@ class StudyPages:
             return PlainTextResponse("there is no such picture", status_code=404)
         self._told(Looked(visitor(request), study))
         try:
-            body = self._picture(self._folder / found.path, SMALL if small else None)
+            body = self._picture(self._objects / found.path, SMALL if small else None)
         except (OSError, ValueError):
             return PlainTextResponse("the picture's file cannot be read", status_code=404)
+        except Unreachable as away:
+            return PlainTextResponse(str(away), status_code=503)
         return Response(body, media_type="image/jpeg" if small else "image/png")
 
 

@@ -61,6 +61,9 @@ def test_every_option_is_described(name: str) -> None:
 def counted() -> set[str]:
     """Names that the code counts under: constants given to ``count``, and what becomes of an object."""
     names = {f"objects_{kept}" for kept in Kept} | {"jobs_ended"}
+    store = (SERVICE / "objects" / "store.py").read_text(encoding="utf-8")
+    names |= {f"store_{one}s" for one in re.findall(r"_counted\(\s*\"(\w+)\"", store)}
+    names |= {f"store_{one}" for one in re.findall(r"_count\(\"(\w+)\"", store)}
     for path in (SERVICE / "receive").glob("*.py"):
         text = path.read_text(encoding="utf-8")
         names |= set(re.findall(r"\.count\(\"(\w+)\"", text))

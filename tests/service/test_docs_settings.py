@@ -18,6 +18,7 @@ import markdown_page
 SCHEMA = Settings.model_json_schema()
 PATTERNS = {
     "^https?://": "http address",
+    "^https?://[^/?#]+/?$": "http address",
     "^[0-9.]{3,64}$": "UID",
     "^([0-9.]{3,30})?$": "UID",
     "^0?[0-7]{3}$": "octal mode",

@@ -18,6 +18,7 @@ from service.demo.pacs import StandInPacs
 from service.demo.pacs_services import Committing, Finding
 from service.errors import Misconfigured
 from service.ledger import ConfirmState, OutgoingState
+from service.objects.folder import SharedFolder
 from service.proof.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, answer
 from service.proof.judge import FIRST_LOOK_S, MOST_RESENT
 from service.receive.archive import Archive
@@ -43,7 +44,7 @@ def pacs(tmp_path):
 @pytest.fixture
 def listener(tmp_path, ledger, clock):
     archive = Archive(tmp_path)
-    commitment = Commitment(ledger, tmp_path, (), clock)
+    commitment = Commitment(ledger, SharedFolder(tmp_path), (), clock)
     provider = StorageProvider(Listener(port=0), Intake(ledger, archive), archive.spool, commitment=commitment)
     yield provider
     provider.drain(0)
@@ -120,7 +121,7 @@ def test_an_archive_that_never_answers_is_asked_again_under_a_new_transaction(le
 def _tell(ledger, tmp_path, transaction, made) -> None:
     """An answer in an association that proposes no roles, as Orthanc does."""
     archive = Archive(tmp_path)
-    commitment = Commitment(ledger, tmp_path, ())
+    commitment = Commitment(ledger, SharedFolder(tmp_path), ())
     provider = StorageProvider(Listener(port=0), Intake(ledger, archive), archive.spool, commitment=commitment)
     association = AE("PACS").associate("127.0.0.1", provider.port, [build_context(PUSH_MODEL)], "NMUS")
     assert association.is_established

@@ -13,6 +13,7 @@ from pynetdicom.presentation import build_context
 from service.config import Listener, Scanner
 from service.deliver.answering import Answerer
 from service.ledger import Ledger, RequestState
+from service.objects.folder import SharedFolder
 from service.proof.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, answered, request
 from service.receive.archive import Archive
 from service.receive.commitment import Commitment
@@ -30,7 +31,7 @@ class House:
     def __init__(self, folder: Path, ledger: Ledger, titles: tuple[str, ...]) -> None:
         self.folder, self.ledger, self.clock = folder, ledger, Clock()
         archive = Archive(folder)
-        commitment = Commitment(ledger, folder, titles, self.clock)
+        commitment = Commitment(ledger, SharedFolder(folder), titles, self.clock)
         intake = Intake(ledger, archive)
         self.provider = StorageProvider(Listener(port=0), intake, archive.spool, commitment=commitment)
 
@@ -139,7 +140,7 @@ def test_a_scanner_with_an_address_is_answered_there_however_long_it_is_away(hou
     port = server.socket.getsockname()[1]
     server.shutdown()
     address = Scanner(ae_title="SONO1", host="127.0.0.1", port=port, timeout_seconds=5)
-    answerer = Answerer(here.ledger, here.folder, (address,), "NMUS", clock=here.clock)
+    answerer = Answerer(here.ledger, SharedFolder(here.folder), (address,), "NMUS", clock=here.clock)
     for _ in range(5):
         answerer.step()
         here.clock.now += 3600

@@ -19,6 +19,7 @@ from service.demo.returned import returned
 from service.demo.scanner import send
 from service.errors import Unreachable
 from service.ledger import JobState, Ledger, Outgoing, OutgoingState, Result, open_ledger
+from service.objects import objects_of
 from service.query import find
 from service.query.dimse import remote_of
 from service.query.rest import orthanc_digest, qido_images
@@ -83,8 +84,8 @@ def _followed(ledger: Ledger, settings: Settings, study: str, deadline: float) -
     if job.state is not JobState.DONE:
         yield Row(place, "analysis", State.BAD, f"{job.state.value}: {job.reason}", f"nmus status --study {study}")
         return
-    results = ledger.results(job.id)
-    reports = returned([settings.service.data_folder / one.path for one in results])
+    results, objects = ledger.results(job.id), objects_of(settings)
+    reports = returned([objects / one.path for one in results])
     values = [value for report in reports for value in report.values]
     told = (
         f"{len(results)} objects, {len(values)} values, such as {values[0].measure} {values[0].value:.3g}"

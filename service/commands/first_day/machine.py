@@ -14,6 +14,7 @@ from service.commands.first_day.rows import Row, State
 from service.config import Settings
 from service.errors import Misconfigured
 from service.ledger import Ledger, LedgerUnavailable, open_ledger
+from service.objects import StoreAway, objects_of
 
 _SILENT_S = 30.0
 _PLACE = "machine"
@@ -22,6 +23,7 @@ _PLACE = "machine"
 def examine(settings: Settings) -> Iterator[Row]:
     """What can be seen without a peer."""
     yield _disk(settings)
+    yield from _objects(settings)
     yield from _service(settings)
     yield from _plugins(settings)
     try:
@@ -51,6 +53,24 @@ def _disk(settings: Settings) -> Row:
         )
     state = State.WARN if free < listener.warn_free_mb else State.GOOD
     return Row(_PLACE, "disk", state, found, f"below listener.warn_free_mb = {listener.warn_free_mb}")
+
+
+def _objects(settings: Settings) -> Iterator[Row]:
+    """The bucket: whether what is written can be read and deleted again, and what it does with versions."""
+    section = settings.objects
+    if not section.in_use:
+        return
+    place, remedy = "object store", "check address, bucket, keys (and their rights to put, get, list, delete), ca_file"
+    try:
+        told = objects_of(settings).probe()
+    except (StoreAway, Misconfigured) as error:
+        yield Row(_PLACE, place, State.BAD, str(error), remedy)
+        return
+    yield Row(_PLACE, place, State.GOOD, f"bucket {section.bucket}: {told}")
+    if str(section.endpoint).startswith("http://"):
+        yield Row(_PLACE, place, State.WARN, "images go there in clear", "give it a certificate and say https://")
+    if "versions: enabled" not in told:
+        yield Row(_PLACE, place, State.TOLD, "keeps no versions", "enable them: what is deleted by mistake stays")
 
 
 def _service(settings: Settings) -> Iterator[Row]:
