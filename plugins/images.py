@@ -199,6 +199,8 @@ class Clip:
     """Acquisition time within the study, for order only; no date."""
     name: str = ""
     """What messages call it: a file name or a shortened UID, never a patient's name."""
+    cine_rate_hz: float | None = None
+    """At which rate the file wants to be shown (Cine Rate), to check the time base against; no time base itself."""
 
     @property
     def tissue(self) -> TissueRegion | None:

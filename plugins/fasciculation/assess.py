@@ -188,6 +188,8 @@ def _flags(motion: ClipMotion, seen: Observed, view: FieldOfView, base: TimeBase
         made.append(flags.with_number(flags.MOTION, _moved(motion, seen)))
     if base.contradiction:
         made.append(flags.with_number(flags.TIME_BASE, base.contradiction))
+    if base.cine_rate:
+        made.append(flags.with_number(flags.CINE_RATE, base.cine_rate))
     if motion.frames < 0.85 * clip.frames.count:
         made.append(flags.with_number(flags.REPEATED_FRAMES, f"Here: {clip.frames.count - motion.frames}."))
     if not view.drawn:

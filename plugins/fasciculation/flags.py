@@ -37,6 +37,12 @@ TIME_BASE = Flag(
     Action.BLOCK_NORMAL,
     "The frame times and the duration that the file states contradict each other; rates rest on the frame times.",
 )
+CINE_RATE = Flag(
+    "cine-rate",
+    Action.WARN,
+    "The file asks to be shown at another rate than its frame times say; rates here rest on the frame times.",
+    "Right for slow motion; else one of the two is wrong: compare the clip with a clock once.",
+)
 REPEATED_FRAMES = Flag(
     "repeated-frames",
     Action.WARN,

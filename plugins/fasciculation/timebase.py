@@ -19,6 +19,8 @@ class TimeBase:
     times_s: tuple[float, ...]
     contradiction: str = ""
     """What does not fit, for the flag's sentence; empty when all does."""
+    cine_rate: str = ""
+    """How the rate at which the file wants to be shown does not fit; it may be meant, as slow motion is."""
 
 
 def time_base(clip: Clip) -> TimeBase | NotAssessable:
@@ -41,7 +43,21 @@ def time_base(clip: Clip) -> TimeBase | NotAssessable:
             image,
         )
     said = clip.duration_s
-    lasts = float(times[-1] - times[0] + np.median(steps))
-    if said is not None and said > 0 and abs(lasts - said) > TOLERANCE * max(said, lasts):
-        return TimeBase(tuple(times), f"Frame times: {lasts:.2f} s; stated: {said:.2f} s.")
-    return TimeBase(tuple(times))
+    usual = float(np.median(steps)) if len(steps) else 0.0
+    lasts = float(times[-1] - times[0]) + usual
+    contradiction = ""
+    if said is not None and said > 0 and _unlike(lasts, said):
+        contradiction = f"Frame times: {lasts:.2f} s; stated: {said:.2f} s."
+    return TimeBase(tuple(times), contradiction, _shown_otherwise(clip, lasts, usual))
+
+
+def _shown_otherwise(clip: Clip, lasts_s: float, usual_s: float) -> str:
+    """Lost frames alone are no contradiction: neither the usual step nor the whole clip fits the cine rate."""
+    rate, count = clip.cine_rate_hz, clip.frames.count
+    if not rate or count < 2 or not (_unlike(usual_s, 1 / rate) and _unlike(lasts_s, count / rate)):
+        return ""
+    return f"Frame times: {lasts_s:.2f} s; at the cine rate of {rate:g}: {count / rate:.2f} s."
+
+
+def _unlike(one: float, other: float) -> bool:
+    return abs(one - other) > TOLERANCE * max(one, other)

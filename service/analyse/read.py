@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from plugins.contract import Clip, Frames, ReasonCode, Subject
 from service.analyse.naming import Naming, naming
 from service.analyse.read_drawn import DRAWN, Drawing, drawings
-from service.analyse.read_facts import device, frame_times, question, subject, text
+from service.analyse.read_facts import cine_rate, device, frame_times, question, subject, text
 from service.analyse.read_frames import DicomFrames
 from service.analyse.read_layout import DEFAULT_LIMITS, VIDEO, Limits, layout_of, read_header
 from service.analyse.read_regions import tissue_regions
@@ -148,6 +148,7 @@ def _image(dataset: Dataset, path: Path | str, position: int, limits: Limits) ->
         regions=regions,
         frame_times_s=times,
         duration_s=duration_s,
+        cine_rate_hz=cine_rate(dataset),
         device=device(dataset, layout, regions),
         acquired=text(dataset, "AcquisitionTime") or text(dataset, "ContentTime"),
         name=f"…{uid[-12:]}",

@@ -59,6 +59,12 @@ def frame_times(dataset: Dataset, frames: int) -> tuple[tuple[float, ...] | None
     return times, duration_s, ()
 
 
+def cine_rate(dataset: Dataset) -> float | None:
+    """Frames a second at which the file says it is to be shown, where it says so."""
+    rate = number(dataset, "CineRate")
+    return rate if rate and rate > 0 else None
+
+
 def _from_vector(dataset: Dataset, frames: int) -> tuple[float, ...] | None:
     vector = dataset.get("FrameTimeVector")
     if vector is None or isinstance(vector, str | float | int) or len(vector) != frames:

@@ -168,6 +168,12 @@ def test_time_bases() -> None:
     slow = time_base(replace(good, duration_s=1.0))
     assert isinstance(slow, TimeBase)
     assert "stated: 1.00 s" in slow.contradiction
+    assert time_base(replace(good, cine_rate_hz=10.0)) == TimeBase(good.frame_times_s)
+    shown = time_base(replace(good, cine_rate_hz=25.0))
+    assert isinstance(shown, TimeBase)
+    assert shown.cine_rate == "Frame times: 0.50 s; at the cine rate of 25: 0.20 s."
+    lost = replace(good, frame_times_s=(0.0, 0.1, 0.2, 0.4, 0.5), duration_s=0.6, cine_rate_hz=10.0)
+    assert time_base(lost) == TimeBase(lost.frame_times_s)
     for broken in (None, (0.0, 0.1, 0.1, 0.3, 0.4), (0.0, 0.1)):
         assert isinstance(time_base(clip_with(broken)), NotAssessable)
 

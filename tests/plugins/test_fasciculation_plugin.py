@@ -157,6 +157,17 @@ def test_a_duration_that_contradicts_the_frame_times_is_flagged(
 ) -> None:
     finding = found_in(twitching[0], duration_s=14.0)
     assert any(flag.name == "time-base" for flag in finding.flags)
+    assert not any(flag.name == "cine-rate" for flag in finding.flags)
+
+
+def test_a_cine_rate_that_contradicts_the_frame_times_is_flagged(
+    twitching: tuple[Clip, tuple[Twitched, ...]],
+) -> None:
+    finding = found_in(twitching[0], cine_rate_hz=60.0)
+    (flag,) = (flag for flag in finding.flags if flag.name == "cine-rate")
+    assert "at the cine rate of 60: 4.17 s" in flag.sentence
+    assert value(finding, "clip_time") == pytest.approx(10.0)
+    assert not any(flag.name == "cine-rate" for flag in found_in(twitching[0], cine_rate_hz=25.0).flags)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from plugins.contract import Box, Device, Spacing, Subject, TissueRegion
 from service.analyse.read import Drawn, Image, Unread, read_file
-from service.analyse.read_facts import device, frame_times, question, subject
+from service.analyse.read_facts import cine_rate, device, frame_times, question, subject
 from service.analyse.read_layout import layout_of, read_header
 
 
@@ -51,6 +51,8 @@ def test_the_rate_to_show_a_clip_is_no_time_base() -> None:
     assert times is None
     assert "no time base" in remarks[0]
     assert "show" in remarks[0]
+    assert [cine_rate(dataset(CineRate=rate)) for rate in (30, 0, "")] == [30.0, None, None]
+    assert cine_rate(dataset()) is None
 
 
 @pytest.mark.parametrize("value", [0, -33.3, "", None])
