@@ -26,6 +26,8 @@ _CHUNK = 1 << 18
 _ANSWER_BYTES = 4 << 20
 _PAUSES_S = (0.1, 0.5)
 """Before the second and the third try: a kept connection that the store has closed, a store that is busy."""
+_ASK_S = 3.0
+"""For a page or a probe that merely wants to know whether the store is there."""
 _BUSY = frozenset({409, 429, 500, 502, 503, 504})
 """409: two conditional requests about one name at once; the second try is answered by what the first did."""
 _CONNECTIONS = httpx.Limits(max_connections=64, max_keepalive_connections=16)
@@ -40,6 +42,7 @@ class _More(TypedDict, total=False):
     size: int
     into: BinaryIO
     """Where the answer's body goes."""
+    timeout_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +117,9 @@ class Bucket:
         return _there(answer)
 
     def look(self, name: str) -> There | None:
-        """Whether an object is there. A bucket that is not there has none either: ask for the bucket apart."""
+        """Whether an object is there; a bucket that is not there has none, which the next PUT then says."""
         answer = self._call("HEAD", name)
         if answer.status_code == 404:
-            self.ask()
             return None
         self._expect(answer, 200)
         return _there(answer)
@@ -128,7 +130,7 @@ class Bucket:
 
     def ask(self) -> None:
         """Whether the bucket is there and is open to us. Raises :class:`StoreAway`."""
-        self._expect(self._call("GET", "", {"list-type": "2", "max-keys": "1"}), 200)
+        self._expect(self._call("GET", "", {"list-type": "2", "max-keys": "1"}, timeout_s=_ASK_S), 200)
 
     def names(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Names and sizes, behind the section's own prefix."""
@@ -187,7 +189,10 @@ class Bucket:
         if body is not None:
             headers |= {"content-length": str(more.get("size", 0)), "content-type": "application/octet-stream"}
         url = f"{self._address}{path}{'?' if text else ''}{text}"
-        request = self._client.build_request(method, url, headers=headers, content=None if body is None else body())
+        silence = min(more.get("timeout_s", self._section.timeout_seconds), self._section.timeout_seconds)
+        patience = httpx.Timeout(silence, connect=min(5.0, silence))
+        content = None if body is None else body()
+        request = self._client.build_request(method, url, headers=headers, content=content, timeout=patience)
         answer = self._client.send(request, stream=True)
         try:
             return Answer(answer.status_code, answer.headers, _taken(answer, into))

@@ -47,11 +47,19 @@ class Cache:
 
     def use(self, name: str) -> bool:
         """Mark a copy as in use; ``False`` if there is none."""
-        try:
-            os.utime(self._folder / name)
-        except FileNotFoundError:
-            return False
-        return True
+        with self._deciding(fcntl.LOCK_SH):
+            try:
+                os.utime(self._folder / name)
+            except FileNotFoundError:
+                return False
+            return True
+
+    @contextlib.contextmanager
+    def _deciding(self, kind: int) -> Iterator[None]:
+        """Nobody removes a file between another's look at its time and that one's mark on it."""
+        with (self._folder / "cache.use").open("ab") as lock:
+            fcntl.flock(lock, kind)
+            yield
 
     @contextlib.contextmanager
     def held(self, names: Iterable[str]) -> Iterator[None]:
@@ -107,10 +115,19 @@ class Cache:
             if not self._is_safe(name, size):
                 logs.event(_LOGGER, logging.ERROR, "file is in no bucket", path=name, remedy="see docs: operations")
                 continue
-            (self._folder / name).unlink(missing_ok=True)
-            total -= size
-            removed += 1
+            if self._removed(name, until):
+                total -= size
+                removed += 1
         return removed
+
+    def _removed(self, name: str, until: float) -> bool:
+        """Remove a file, unless somebody has asked for it since it was looked at."""
+        path = self._folder / name
+        with self._deciding(fcntl.LOCK_EX), contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime > until:
+                return False
+            path.unlink()
+        return True
 
     def _files(self) -> Iterator[tuple[float, int, str]]:
         for part in PARTS:

@@ -27,6 +27,8 @@ from service.objects.digests import Digests, digests
 from service.objects.folder import PARTS
 
 _LOGGER = logging.getLogger(__name__)
+_LARGEST = 5 << 30
+"""Bytes that S3 takes in one PUT, and so under one digest and one condition."""
 T = TypeVar("T")
 
 
@@ -59,6 +61,8 @@ class ObjectStore:
     def take_in(self, spooled: Path, name: str) -> None:
         """Put a received object under the digest of its data set, which is looked at once more on the way."""
         of = digests(spooled)
+        if of.size > _LARGEST:
+            raise OSError(errno.EFBIG, "object is larger than the store takes at once")
         if of.data != Path(name).stem:
             raise OSError(errno.EIO, "disk gives back other bytes than were written to it")
         # the same data set with another file header (each transport writes its own) is the same object

@@ -13,6 +13,7 @@ from service.app import App
 from service.errors import NmusError
 from service.ledger import LedgerUnavailable, Process
 from service.logs import event
+from service.objects import StoreAway
 
 _LOG = logging.getLogger(__name__)
 BEAT_S = 5.0
@@ -52,6 +53,8 @@ def guarded(step: Callable[[], object], name: str) -> object:
         return step()
     except LedgerUnavailable as error:
         event(_LOG, logging.ERROR, "ledger unavailable", reason=str(error))
+    except StoreAway:
+        pass  # it has said so itself, once
     except NmusError as error:
         event(_LOG, logging.ERROR, f"{name} failed", reason=str(error))
     except Exception:  # noqa: BLE001 - a loop that must go on; the place is logged, the text is not

@@ -234,6 +234,30 @@ def test_copies_are_bounded_and_what_was_used_lately_stays(store, caplog) -> Non
     assert (objects / names[1]).read_bytes() == raw, "and are fetched again"
 
 
+def test_a_file_that_is_asked_for_while_it_is_about_to_go_stays(store) -> None:
+    """The store is asked before a copy goes, which takes a while: long enough for another process to want it."""
+    objects = store(cache_mb=100)
+    raw = os.urandom(60_000_000)
+    names = ["results/ab/1.dcm", "results/ab/2.dcm"]
+    long_ago = time.time() - 7200
+    for name in names:
+        made(objects, raw, name)
+        objects.keep(name)
+    for number, name in enumerate(names):
+        os.utime(objects.folder / name, (long_ago + number, long_ago + number))
+    is_safe = objects._cache._is_safe
+
+    def asked_meanwhile(name: str, size: int) -> bool:
+        answer = is_safe(name, size)
+        if name == names[0]:
+            assert (objects / name).is_file()
+        return answer
+
+    objects._cache._is_safe = asked_meanwhile
+    assert objects._cache.trim() == 1
+    assert [(objects.folder / name).exists() for name in names] == [True, False]
+
+
 def test_what_was_damaged_in_the_bucket_is_not_taken(store, server, caplog) -> None:
     east, west = store("east"), store("west")
     archive = Archive(east.folder, east)

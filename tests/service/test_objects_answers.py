@@ -104,7 +104,7 @@ def test_who_comes_second_takes_the_bytes_of_the_first(scripted) -> None:
 
 def test_a_store_without_conditions_is_written_without(scripted) -> None:
     store, shelf = scripted()
-    shelf.faults = [(404, b"", {}), (200, LISTED.encode(), {}), (501, ERROR.format("NotImplemented").encode(), {})]
+    shelf.faults = [(404, b"", {}), (501, ERROR.format("NotImplemented").encode(), {})]
     made(store, b"report")
     store.keep(NAME)
     assert shelf.conditions == [None]
