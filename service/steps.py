@@ -78,7 +78,7 @@ class StudyWork:
 
     def __call__(self, job: Job, wanted: Callable[[], bool]) -> Outcome:
         """Do all the work of one job. Running it twice gives the same objects."""
-        names = [one.path for one in self.ledger.instances(job.study_instance_uid, job.generation)]
+        names = (one.path for one in self.ledger.instances(job.study_instance_uid, job.generation))
         with self.objects.held(names):
             return self._outcome(job, wanted)
 
@@ -90,7 +90,8 @@ class StudyWork:
         room = Room(scratch, _limits(self.settings), wanted)
         instances = self.ledger.instances(job.study_instance_uid, job.generation)
         rejected = self._rejected(job, instances)
-        paths = [str(self.objects / one.path) for one in instances if one.sop_instance_uid not in rejected]
+        lying = self.objects
+        paths = [str(lying / one.path) for one in instances if one.sop_instance_uid not in rejected]
         if rejected and not any(one.modality == "US" and one.sop_instance_uid not in rejected for one in instances):
             self._take_back(job, (), rejected)
             return Outcome((), tuple(_rejections(rejected)), "[]")

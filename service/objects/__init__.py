@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
+from service.config import Objects as Section
 from service.config import Settings
 from service.errors import Unreachable
 
@@ -76,7 +77,7 @@ class Objects(Lying, Protocol):
         """SHA-256 of an object's data set, read again where all machines find it; ``None`` if it is gone."""
 
     def held(self, names: Iterable[str]) -> AbstractContextManager[None]:
-        """Files stay at hand meanwhile."""
+        """Files are at hand from now on, until this ends."""
 
     def names(self) -> dict[str, int]:
         """Of everything that lies there, with its size in bytes."""
@@ -105,17 +106,15 @@ class Objects(Lying, Protocol):
 
 def objects_of(settings: Settings) -> Objects:
     """Where the settings say; one of each in a process, as connections and counts are shared."""
-    return _objects(settings.service.data_folder, settings.objects.model_dump_json())
+    return _objects(settings.service.data_folder, settings.objects)
 
 
 @lru_cache(maxsize=8)
-def _objects(folder: Path, section: str) -> Objects:
-    from service.config import Objects as Section  # noqa: PLC0415
-    from service.objects.folder import SharedFolder  # noqa: PLC0415
+def _objects(folder: Path, section: Section) -> Objects:
+    from service.objects.folder import SharedFolder  # noqa: PLC0415 - they know this module
 
-    wanted = Section.model_validate_json(section)
-    if not wanted.in_use:
+    if not section.in_use:
         return SharedFolder(folder)
     from service.objects.store import ObjectStore  # noqa: PLC0415 - brings an HTTP client
 
-    return ObjectStore(folder, wanted)
+    return ObjectStore(folder, section)

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
@@ -27,6 +28,8 @@ from service.objects.digests import Digests, digests
 from service.objects.folder import PARTS
 
 _LOGGER = logging.getLogger(__name__)
+_AT_ONCE = 6
+"""Objects of a study that are fetched at once: what matters for stills is the store's delay, not its speed."""
 _LARGEST = 5 << 30
 """Bytes that S3 takes in one PUT, and so under one digest and one condition."""
 T = TypeVar("T")
@@ -106,8 +109,13 @@ class ObjectStore:
             path.unlink(missing_ok=True)
 
     def held(self, names: Iterable[str]) -> AbstractContextManager[None]:
-        """Copies stay meanwhile."""
-        return self._cache.held(one for one in names if _is_shared(one))
+        """Several are fetched at once; copies stay meanwhile."""
+        mine = [one for one in names if _is_shared(one)]
+        holding = self._cache.held(mine)
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="fetch") as pool:
+            for _ in pool.map(self.__truediv__, mine):
+                pass
+        return holding
 
     def names(self) -> dict[str, int]:
         """All that all machines share."""

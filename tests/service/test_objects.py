@@ -8,10 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from service.app import App
+from service.config import Service, Settings
 from service.objects import Objects
 from service.objects.folder import SharedFolder
 from service.objects.store import ObjectStore
@@ -195,12 +198,34 @@ def test_a_probe_leaves_nothing(place) -> None:
     assert [one for one in objects.folder.rglob("*") if one.is_file()] == []
 
 
-def test_held_files_stay_at_hand(place) -> None:
-    objects = place.machine("east")
-    made(objects, b"x")
-    objects.keep(NAME)
-    with objects.held([NAME, NAME]), objects.held([NAME]):
-        assert (objects / NAME).is_file()
+def test_held_files_are_at_hand(place) -> None:
+    east, west = place.machine("east"), place.machine("west")
+    names = [f"results/ab/{number}.dcm" for number in range(20)]
+    for name in names:
+        made(east, name.encode(), name)
+        east.keep(name)
+    with west.held([*names, "results/ab/gone.dcm", "scratch/x"]), west.held(names[:1]):
+        assert [(west.folder / name).read_bytes() for name in names] == [name.encode() for name in names]
+
+
+def test_all_machines_have_the_same_key_behind_the_pseudonyms(tmp_path, server) -> None:
+    """Also when they start for the first time at the same moment."""
+    section = server.section(prefix=f"{hashlib.sha256(str(tmp_path).encode()).hexdigest()[:12]}/")
+    address = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+
+    def app(name: str) -> App:
+        service = Service(data_folder=tmp_path / name, database=address)
+        return App(Settings(service=service, objects=section))
+
+    apps = [app(name) for name in ("east", "west", "north")]
+    _ = apps[0].ledger
+    with ThreadPoolExecutor(3) as pool:
+        keys = set(pool.map(lambda one: one.secret, apps))
+    assert len(keys) == 1
+    assert len(keys.pop()) == 32
+    assert app("south").secret == apps[0].secret
+    for one in apps:
+        one.ledger.close()
 
 
 @pytest.fixture
