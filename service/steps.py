@@ -78,7 +78,9 @@ class StudyWork:
 
     def __call__(self, job: Job, wanted: Callable[[], bool]) -> Outcome:
         """Do all the work of one job. Running it twice gives the same objects."""
-        names = (one.path for one in self.ledger.instances(job.study_instance_uid, job.generation))
+        if not self.objects.is_remote:
+            return self._outcome(job, wanted)
+        names = [one.path for one in self.ledger.instances(job.study_instance_uid, job.generation)]
         with self.objects.held(names):
             return self._outcome(job, wanted)
 

@@ -57,6 +57,7 @@ class Cache:
     @contextlib.contextmanager
     def _deciding(self, kind: int) -> Iterator[None]:
         """Nobody removes a file between another's look at its time and that one's mark on it."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with (self._folder / "cache.use").open("ab") as lock:
             fcntl.flock(lock, kind)
             yield

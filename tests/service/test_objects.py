@@ -198,6 +198,13 @@ def test_a_probe_leaves_nothing(place) -> None:
     assert [one for one in objects.folder.rglob("*") if one.is_file()] == []
 
 
+def test_a_machine_that_has_no_folder_yet_reads_too(store, tmp_path) -> None:
+    east = store()
+    made(east, b"report")
+    east.keep(NAME)
+    assert (ObjectStore(tmp_path / "new" / "data", east.bucket._section) / NAME).read_bytes() == b"report"
+
+
 def test_held_files_are_at_hand(place) -> None:
     east, west = place.machine("east"), place.machine("west")
     names = [f"results/ab/{number}.dcm" for number in range(20)]
