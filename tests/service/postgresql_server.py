@@ -14,8 +14,6 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
-_NUMBER = itertools.count()
-
 
 def binaries() -> Path:
     """Folder of initdb and pg_ctl; the test is skipped where there is none."""
@@ -30,6 +28,7 @@ class PostgreSql:
 
     def __init__(self, durable: bool = False) -> None:
         self._binaries = binaries()
+        self._numbers = itertools.count()
         self._user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
         # not below tempfile's own folder: a listener of the same run moves that into its spool, which is root's alone
         self.folder = Path(tempfile.mkdtemp(prefix="nmus-pg-", dir="/tmp"))
@@ -64,7 +63,7 @@ class PostgreSql:
 
     def database(self, template: str = "template1") -> str:
         """Address of a new, empty database."""
-        name = f"test_{next(_NUMBER)}"
+        name = f"test_{next(self._numbers)}"
         engine = sqlalchemy.create_engine(self.address("postgres"), isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             connection.exec_driver_sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
