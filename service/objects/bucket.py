@@ -101,12 +101,9 @@ class Bucket:
         if answer.status_code == 412 and conditional:
             return False
         self._expect(answer, 200)
+        if "etag" not in answer.headers:  # whoever answered is no store: nothing has been confirmed
+            raise self._away("answers a PUT without ETag")
         return True
-
-    def put_small(self, name: str, raw: bytes, of: Digests) -> None:
-        """Put a few bytes, whatever is there."""
-        headers = {"content-md5": of.md5, META: of.sha256, "x-amz-content-sha256": of.sha256}
-        self._expect(self._call("PUT", name, headers=headers, body=lambda: iter((raw,)), size=of.size), 200)
 
     def get(self, name: str, into: BinaryIO) -> There | None:
         """Write an object into a file; ``None`` if there is none."""
@@ -130,21 +127,27 @@ class Bucket:
 
     def ask(self) -> None:
         """Whether the bucket is there and is open to us. Raises :class:`StoreAway`."""
-        self._expect(self._call("GET", "", {"list-type": "2", "max-keys": "1"}, timeout_s=_ASK_S), 200)
+        self._listed({"list-type": "2", "max-keys": "1"}, timeout_s=_ASK_S)
 
     def names(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Names and sizes, behind the section's own prefix."""
         own, token = self._section.prefix, ""
         while True:
             query = {"list-type": "2", "prefix": own + prefix, **({"continuation-token": token} if token else {})}
-            answer = self._call("GET", "", query)
-            self._expect(answer, 200)
-            told = _document(answer)
+            told = self._listed(query)
             for one in told.iter(f"{_space(told)}Contents"):
                 yield _text(one, "Key").removeprefix(own), int(_text(one, "Size"))
             token = _text(told, "NextContinuationToken")
             if _text(told, "IsTruncated") != "true" or not token:
                 return
+
+    def _listed(self, query: Mapping[str, str], **more: Unpack[_More]) -> ElementTree.Element:
+        answer = self._call("GET", "", query, **more)
+        self._expect(answer, 200)
+        told = _document(answer)
+        if not told.tag.endswith("ListBucketResult"):
+            raise self._away("answers something else than a list")
+        return told
 
     def versioning(self) -> str:
         """``Enabled``, ``Suspended``, empty for never, or ``unknown`` where the store does not say."""

@@ -130,7 +130,7 @@ class ObjectStore:
                 of = digests(path)
                 self._counted("put", lambda: self.bucket.put(name, path, of, only_new=False), of.size)
                 return raw
-            return None if self._got(name, path) is None else path.read_bytes()
+            return path.read_bytes() if self.save(name, path) else None
         finally:
             path.unlink(missing_ok=True)
 
@@ -175,8 +175,11 @@ class ObjectStore:
             to.unlink()
             return False
         of = digests(to)
-        is_named = not name.startswith("archive/") or of.data == Path(name).stem
-        if (found.sha256 and found.sha256 != of.sha256) or not is_named:
+        is_named = name.startswith("archive/") and of.data == Path(name).stem
+        if not found.sha256 and not is_named:
+            to.unlink()
+            raise StoreAway(f"object store gives {name} without the digest that we put with it: was it copied without?")
+        if (found.sha256 or of.sha256) != of.sha256 or (name.startswith("archive/") and not is_named):
             to.unlink()
             remedy = "restore it from a backup or an earlier version of the bucket"
             logs.event(_LOGGER, logging.ERROR, "object in the bucket is damaged", path=name, remedy=remedy)

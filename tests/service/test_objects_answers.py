@@ -50,7 +50,7 @@ class Shelf:
             assert headers["content-md5"] == base64.b64encode(md5.digest()).decode()
             assert headers["x-amz-content-sha256"] == hashlib.sha256(body).hexdigest()
             self.kept[name] = (body, headers["x-amz-meta-sha256"])
-            return 200, b"", {}
+            return 200, b"", {"ETag": headers["content-md5"]}
         if name not in self.kept:
             return 404, ERROR.format("NoSuchKey").encode(), {}
         raw, digest = self.kept[name]
@@ -141,6 +141,24 @@ def test_what_is_no_answer_about_the_object_is_none(scripted, said, told, caplog
     made(store, b"report")
     assert (store / NAME).read_bytes() == b"report", "what is here is here"
     assert caplog.text.count("object store is away") == 1
+
+
+def test_a_page_of_a_proxy_confirms_nothing(scripted) -> None:
+    """What answers everything with 200 is no store: an object that was told as put would be lost."""
+    store, shelf = scripted()
+    shelf.faults = [(200, b"<html>welcome</html>", {})] * 2
+    for name in (NAME, "archive/ab/image.dcm"):
+        with pytest.raises(StoreAway, match="without the digest"):
+            _ = store / name
+        assert not (store.folder / name).exists()
+    made(store, b"report")
+    shelf.faults = [(200, b"<html>welcome</html>", {})] * 3
+    with pytest.raises(StoreAway, match="without ETag"):
+        store.replace(NAME)
+    with pytest.raises(StoreAway, match="else than a list"):
+        store.ask()
+    with pytest.raises(StoreAway, match="else than a list"):
+        store.names()
 
 
 def test_it_is_told_once_that_it_is_away_and_once_that_it_is_back(scripted, caplog) -> None:
@@ -266,7 +284,7 @@ def test_a_bucket_in_the_host_name(tmp_path) -> None:
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request)
-        return httpx.Response(200, stream=httpx.ByteStream(b""))
+        return httpx.Response(200, stream=httpx.ByteStream(LISTED.encode()))
 
     bucket._client = httpx.Client(transport=httpx.MockTransport(answer))
     bucket.ask()
