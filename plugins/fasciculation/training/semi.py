@@ -38,14 +38,21 @@ def stills(held_out: bool) -> list[tuple[Path, float]]:
 def picture_of(path: Path) -> tuple[np.ndarray, float]:
     """The tissue part of a still, 400 rows high, and its mm per pixel."""
     grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    busy = cv2.blur((np.abs(np.diff(grey.astype(np.int16), axis=1, append=0)) > 0).astype(np.float32), (15, 15)) > 0.5
-    rows, columns = (np.flatnonzero(part > 0.6 * part.max()) for part in (busy.mean(axis=1), busy.mean(axis=0)))
-    part = grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    if part.shape[1] < 0.4 * part.shape[0]:
-        part = grey  # the textured part was not found
+    part = grey[tissue_in(grey)]
     high = 400
     wide = round(part.shape[1] * high / part.shape[0])
     return cv2.resize(part, (min(wide, 600), high), interpolation=cv2.INTER_AREA), 45 / high
+
+
+def tissue_in(grey: np.ndarray) -> tuple[slice, slice]:
+    """The largest area with speckle: screens have scales, marks and a bar of grey levels around it."""
+    level = grey.astype(np.float32)
+    spread = np.sqrt(np.maximum(cv2.blur(level * level, (9, 9)) - cv2.blur(level, (9, 9)) ** 2, 0))
+    busy = cv2.morphologyEx((spread > 2).astype(np.uint8), cv2.MORPH_OPEN, np.ones((25, 25)))
+    busy = cv2.morphologyEx(busy, cv2.MORPH_CLOSE, np.ones((41, 41)))
+    _, _, areas, _ = cv2.connectedComponentsWithStats(busy)
+    left, top, wide, high, _ = max(areas[1:], key=lambda each: each[cv2.CC_STAT_AREA])
+    return slice(top, top + high), slice(left, left + wide)
 
 
 def moving_clip(kind: str, seed: int, per_minute: float, duration_s: float):
