@@ -158,6 +158,8 @@ class Guarding(Database):
 
     def clear_quarantine(self, study_instance_uid: str, now: float) -> bool:
         """The contradiction is gone: nothing holds the study back any more. ``False`` if nothing did."""
+        if self.quarantine(study_instance_uid) is None:  # without the writer's turn
+            return False
         mine = QUARANTINE.c.study_instance_uid == study_instance_uid
         with self.writing() as connection:
             held = update(QUARANTINE).where(mine, QUARANTINE.c.released_at.is_(None))

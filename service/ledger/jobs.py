@@ -6,11 +6,11 @@ attempt number; whoever comes back with an older one is told so and writes nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from service.errors import NmusError
 from service.ledger.database import Database
@@ -22,6 +22,13 @@ from service.ledger.values import Job, JobState, Outcome, OutgoingState, Result
 from service.ledger.waking import wake
 
 _JOB_COLUMNS = [JOB.c[name] for name in Job.__dataclass_fields__]
+_DUE = tuple(
+    select(JOB.c.id).where(condition).limit(1)
+    for condition in (
+        (JOB.c.state == JobState.QUEUED) & (JOB.c.due <= bindparam("now")),
+        (JOB.c.state == JobState.RUNNING) & (JOB.c.lease_until < bindparam("now")),
+    )
+)
 _RESULT_COLUMNS = [RESULT.c[name] for name in Result.__dataclass_fields__ if name != "destinations"]
 
 
@@ -38,6 +45,8 @@ class Jobs(Database):
         A job that was claimed ``maximum_claims`` times without any outcome is set aside as dead instead: it kills its
         worker, and nobody lived to record it. Two jobs of one study never run at once, so amendments keep their order.
         """
+        if not self._is_any_due(now):
+            return None
         with self.writing() as connection:
             self.one_at_a_time(connection, "claim")  # else two machines may see the same study idle
             while True:
@@ -47,6 +56,11 @@ class Jobs(Database):
                 if candidate.claims_without_outcome < maximum_claims:
                     return self._claimed(connection, candidate.id, now, owner, lease)
                 self._bury(connection, candidate.id, now, maximum_claims)
+
+    def _is_any_due(self, now: float) -> bool:
+        """Asked without the writer's turn: each commit wakes all who wait, and mostly it is for another of them."""
+        with self.reading() as connection:
+            return any(connection.execute(query, {"now": now}).first() is not None for query in _DUE)
 
     @staticmethod
     def _claimed(connection: Connection, job: int, now: float, owner: str, lease: float) -> Job:
@@ -95,8 +109,7 @@ class Jobs(Database):
         with self.writing() as connection:
             values = {"state": JobState.DONE, "finished_at": now, "findings": outcome.findings, "reason": ""}
             self._end(connection, job, values)
-            for result in outcome.results:
-                self._put(connection, job, result, now)
+            self._put(connection, job, outcome.results, now)
             self._judge(connection, job, outcome)
             self._tell(connection, job, now, "done", f"{len(outcome.results)} results")
 
@@ -128,19 +141,18 @@ class Jobs(Database):
             )
         wake(connection)  # of what was made, and of the study's next job, which waited for this one
 
-    def _put(self, connection: Connection, job: Job, result: Result, now: float) -> None:
-        row = {column.name: getattr(result, column.name) for column in _RESULT_COLUMNS}
-        row |= {"job_id": job.id, "generation": job.generation, "study_instance_uid": job.study_instance_uid}
-        connection.execute(self.insert(RESULT).on_conflict_do_nothing(), row)
-        for destination in result.destinations:
-            outgoing = {
-                "sop_instance_uid": result.sop_instance_uid,
-                "destination": destination,
-                "state": OutgoingState.WAITING,
-                "due": now,
-                "created_at": now,
-            }
-            connection.execute(self.insert(OUTBOX).on_conflict_do_nothing(), outgoing)
+    def _put(self, connection: Connection, job: Job, results: Sequence[Result], now: float) -> None:
+        about = {"job_id": job.id, "generation": job.generation, "study_instance_uid": job.study_instance_uid}
+        rows = [{column.name: getattr(one, column.name) for column in _RESULT_COLUMNS} | about for one in results]
+        waiting = {"state": OutgoingState.WAITING, "due": now, "created_at": now}
+        outgoing = [
+            {"sop_instance_uid": one.sop_instance_uid, "destination": destination, **waiting}
+            for one in results
+            for destination in one.destinations
+        ]
+        for table, made in ((RESULT, rows), (OUTBOX, outgoing)):
+            if made:
+                connection.execute(self.insert(table).on_conflict_do_nothing(), made)
 
     @staticmethod
     def _judge(connection: Connection, job: Job, outcome: Outcome) -> None:

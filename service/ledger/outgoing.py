@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, literal_column, select, update
 
 from service.ledger.confirming import expect
-from service.ledger.database import Database
+from service.ledger.database import Database, Prepared, Transaction
 from service.ledger.proof_values import ConfirmState, RequestState
 from service.ledger.tables import CIRCUIT, EVENT, OUTBOX, RESULT
 from service.ledger.tables_guard import QUARANTINE
@@ -19,6 +20,25 @@ from service.ledger.waking import wake
 
 _OF_RESULT = {"sop_class_uid", "transfer_syntax_uid", "study_instance_uid", "path", "size"}
 COLUMNS = [RESULT.c[name] if name in _OF_RESULT else OUTBOX.c[name] for name in Outgoing.__dataclass_fields__]
+
+_DUE = tuple(
+    select(OUTBOX.c.id).where(OUTBOX.c.destination == bindparam("where"), condition).limit(1)
+    for condition in (
+        (OUTBOX.c.state == OutgoingState.WAITING) & (OUTBOX.c.due <= bindparam("now")),
+        (OUTBOX.c.state == OutgoingState.SENDING) & (OUTBOX.c.lease_until < bindparam("now")),
+    )
+)
+_SENT = (
+    update(OUTBOX)
+    .where(
+        OUTBOX.c.id == bindparam("number"),
+        OUTBOX.c.attempt == bindparam("claimed_as"),
+        OUTBOX.c.state == literal_column(f"'{OutgoingState.SENDING}'"),
+    )
+    .values(state=literal_column(f"'{OutgoingState.SENT}'"), sent_at=bindparam("now"), last_error=bindparam("note"))
+    .returning(OUTBOX.c.id)
+)
+_EVENT_FIELDS = ("at", "kind", "study_instance_uid", "sop_instance_uid", "destination", "detail")
 
 
 class Outbox(Database):
@@ -31,6 +51,9 @@ class Outbox(Database):
 
         Nothing of a study that is held back either.
         """
+        with self.reading() as connection:  # without the writer's turn: most wake-ups are for somebody else
+            if not any(connection.execute(one, {"where": destination, "now": now}).first() for one in _DUE):
+                return ()
         circuit = CIRCUIT.alias()
         shut = (
             select(circuit.c.destination)
@@ -72,20 +95,32 @@ class Outbox(Database):
         confirm, confirm_at:
             How it is to be confirmed that the destination has it, and when to ask first; empty for not at all.
         """
-        values = {"state": OutgoingState.SENT, "sent_at": now, "last_error": note}
+        if confirm:
 
-        def also(connection: Connection) -> None:
-            if confirm:
-                expect(
-                    self,
-                    connection,
-                    outgoing.sop_instance_uid,
-                    outgoing.destination,
-                    method=confirm,
-                    due=confirm_at,
-                )
+            def also(connection: Connection) -> None:
+                uid, where = outgoing.sop_instance_uid, outgoing.destination
+                expect(self, connection, uid, where, method=confirm, due=confirm_at)
 
-        return self._move(outgoing, now, "sent", note, also, **values)
+            values = {"state": OutgoingState.SENT, "sent_at": now, "last_error": note}
+            return self._move(outgoing, now, "sent", note, also, **values)
+        told = _event_row(outgoing, now, "sent", note)
+        values = {"now": now, "note": note, "number": outgoing.id, "claimed_as": outgoing.attempt}
+
+        def record(transaction: Transaction) -> bool:
+            if not self._mark_sent(transaction, values).fetchall():
+                return False
+            self._note_sent(transaction, told)
+            return True
+
+        return self.write_together(record)
+
+    @cached_property
+    def _mark_sent(self) -> Prepared:
+        return self.prepared(_SENT)
+
+    @cached_property
+    def _note_sent(self) -> Prepared:
+        return self.prepared(EVENT.insert(), _EVENT_FIELDS)
 
     def postpone(self, outgoing: Outgoing, now: float, due: float, reason: str) -> bool:
         """Not now: the destination is away or busy. Never a dead letter, however long it lasts."""
@@ -122,15 +157,7 @@ class Outbox(Database):
             if connection.execute(statement).rowcount != 1:
                 return False
             if kind:
-                row = {
-                    "at": now,
-                    "kind": kind,
-                    "study_instance_uid": outgoing.study_instance_uid,
-                    "sop_instance_uid": outgoing.sop_instance_uid,
-                    "destination": outgoing.destination,
-                    "detail": detail,
-                }
-                connection.execute(EVENT.insert(), row)
+                connection.execute(EVENT.insert(), _event_row(outgoing, now, kind, detail))
             if also is not None:
                 also(connection)
             return True
@@ -206,6 +233,11 @@ class Outbox(Database):
             connection.execute(statement.on_conflict_do_update(index_elements=["destination"], set_=again))
             if not failed:
                 wake(connection)
+
+
+def _event_row(outgoing: Outgoing, now: float, kind: str, detail: str) -> dict[str, Any]:
+    about = (outgoing.study_instance_uid, outgoing.sop_instance_uid, outgoing.destination)
+    return dict(zip(_EVENT_FIELDS, (now, kind, *about, detail), strict=True))
 
 
 def _outgoing(connection: Connection, condition: ColumnElement[bool]) -> tuple[Outgoing, ...]:

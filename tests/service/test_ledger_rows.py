@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -223,6 +225,19 @@ def test_outgoing_rows_go_their_way_once(ledger: Ledger) -> None:
     assert not ledger.hold(other, NOW + 102, "too late")
     assert ledger.claim_outgoing("pacs", NOW + 999, "s1", 30) == ()
     assert ledger.outgoing()[0].state is OutgoingState.SENT
+
+
+def test_who_finds_nothing_to_do_needs_no_turn_to_write(ledger: Ledger) -> None:
+    """Each commit wakes all who wait; if each took the writer's turn to look, they would hold one another up."""
+    if not ledger.is_sqlite:
+        pytest.skip("other databases have many writers")
+    with ledger.writing():
+        begun = time.monotonic()
+        with ThreadPoolExecutor(1) as other:  # the writer's turn may be taken twice by one thread
+            assert other.submit(ledger.claim, NOW, "worker", 60).result(10) is None
+            assert other.submit(ledger.claim_outgoing, "pacs", NOW, "sender", 60).result(10) == ()
+            assert not other.submit(ledger.clear_quarantine, "1.2.1", NOW).result(10)
+        assert time.monotonic() - begun < 10
 
 
 def test_dead_letters_wait_until_they_are_re_driven(ledger: Ledger) -> None:
