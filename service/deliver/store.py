@@ -18,6 +18,7 @@ from pynetdicom.presentation import PresentationContext, build_context
 from service import crash
 from service.config import Destination, Tls
 from service.deliver.answers import Answer, BrokenOff, Fate, of_status
+from service.deliver.streaming import stream_stores
 from service.errors import Unreachable
 from service.ledger import Outgoing
 from service.objects import Lying
@@ -28,6 +29,8 @@ _MAXIMUM_CONTEXTS = 128
 _UNCOMPRESSED = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1"}
 _STILL_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _PERMANENT = 1
+_SENDING_LOOK_S, _IDLE_LOOK_S = 0.0002, 0.001
+"""pynetdicom looks at its connection and its queue so often; the second is its own choice."""
 
 
 class StorePeer:
@@ -94,6 +97,7 @@ class StorePeer:
             association, proposed, _ = self._kept
             if association.is_established and _kinds(contexts) <= proposed:
                 self._kept = None
+                _look_every(association, _SENDING_LOOK_S)
                 return association, True
             self.rest(at_once=True)
         return self._associate(contexts), False
@@ -106,6 +110,7 @@ class StorePeer:
         takes_all = taken >= {one.abstract_syntax for one in association.requestor.requested_contexts}
         keep_s = self._destination.keep_open_seconds if takes_all else 0.0
         self._kept = association, _kinds(association.requestor.requested_contexts), time.monotonic() + keep_s
+        _look_every(association, _IDLE_LOOK_S)
         self.rest()
 
     def _associate(self, contexts: list[PresentationContext]) -> Association | Answer:
@@ -121,6 +126,7 @@ class StorePeer:
             evt_handlers=[(evt.EVT_CONN_OPEN, _no_delay), (evt.EVT_PDU_SENT, _crash_point)],
         )
         if association.is_established:
+            stream_stores(association, is_encrypted=self._tls is not None)
             return association
         if association.is_rejected:
             answer = association.acceptor.primitive
@@ -199,6 +205,12 @@ def _decoded(path: Path) -> Dataset:
 def _no_delay(event: evt.Event) -> None:
     """Two small writes and a delayed acknowledgement otherwise cost 40 ms an object."""
     event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    _look_every(event.assoc, _SENDING_LOOK_S)
+
+
+def _look_every(association: Association, seconds: float) -> None:
+    """How often pynetdicom looks for what came or is to go; each object waits for four of these looks."""
+    association.dul._run_loop_delay = seconds
 
 
 def _crash_point(event: evt.Event) -> None:
