@@ -6,13 +6,14 @@ transaction, with what comes back.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,7 +34,7 @@ from service.analyse.read import Unread as UnreadFile
 from service.analyse.record import conclusion_record, records
 from service.analyse.registry import Registry
 from service.analyse.rejections import KEY_OBJECT_SELECTION, rejection
-from service.analyse.run import Room, analyse, conclude_outside, ours, summarise
+from service.analyse.run import Room, analyse, conclude_outside, is_all_ours, ours, summarise
 from service.config import Settings
 from service.errors import Misconfigured
 from service.kept_tables import tables_folder
@@ -86,19 +87,21 @@ class StudyWork:
 
     def _outcome(self, job: Job, wanted: Callable[[], bool]) -> Outcome:
         data = self.settings.service.data_folder
-        Guard(self.settings, self.ledger, Keys(self.secret)).check(job.study_instance_uid, self.ledger.clock())
         scratch = scratch_of(self.settings)
         scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
         room = Room(scratch, _limits(self.settings), wanted)
+        watch, lying = _Watch(), self.objects
         instances = self.ledger.instances(job.study_instance_uid, job.generation)
-        rejected = self._rejected(job, instances)
-        lying = self.objects
-        paths = [str(lying / one.path) for one in instances if one.sop_instance_uid not in rejected]
-        if rejected and not any(one.modality == "US" and one.sop_instance_uid not in rejected for one in instances):
-            self._take_back(job, (), rejected)
-            return Outcome((), tuple(_rejections(rejected)), "[]")
-        watch = _Watch()
-        exam = call(read_exam, paths, mapping_rules(self.settings), limits=_READ_LIMITS, scratch=scratch, wanted=wanted)
+        with self._checked(job) as checked:
+            if any(one.sop_class_uid == KEY_OBJECT_SELECTION for one in instances):
+                checked.result()  # a note is not to be believed before it is known whose it is
+            rejected = self._rejected(job, instances)
+            paths = [str(lying / one.path) for one in instances if one.sop_instance_uid not in rejected]
+            if rejected and not any(one.modality == "US" and one.sop_instance_uid not in rejected for one in instances):
+                checked.result()
+                self._take_back(job, (), rejected)
+                return Outcome((), tuple(_rejections(rejected)), "[]")
+            exam = self._read(paths, checked, wanted)
         watch.lap("study read", len(paths))
         looking = LookingBack(paths, self.settings, scratch, wanted)
         references, way = self._references(), route(self.settings, self.ledger.called(job.study_instance_uid))
@@ -110,18 +113,40 @@ class StudyWork:
             earlier, looked = looking.found()
             said = (*conclude_outside(results, earlier, registry, references, room), *looked)
             work = ReportWork(job.study_instance_uid, exam, results, registry, references, earlier, said)
-            content, stored = self._reports(work, self._making(job, Path(folder), way), way, wanted)
+            conclusions, stored = self._reports(work, self._making(job, Path(folder), way), way, wanted)
             folder_of_tables = tables_folder(data, job.study_instance_uid, job.id)
             for table in keep_tables(results, folder_of_tables, Path(folder)):
                 self.objects.keep(str(table.relative_to(data)))
         watch.lap("reports made", len(stored))
         self._feed(job, paths, exam, results, wanted, stored=stored)
-        findings = [*records(results), *(conclusion_record(one) for one in content.conclusions)]
+        findings = [*records(results), *(conclusion_record(one) for one in conclusions)]
         self._take_back(job, stored, rejected)
         known = {str(data / one.path): one.sop_instance_uid for one in instances}
         marks = (Verdict(known[path], DRAWINGS, "its marks were laid onto the images") for path in exam.drawn_in)
         told = (*verdicts(exam, results), *marks, *_rejections(rejected))
         return Outcome(stored, told, json.dumps(findings))
+
+    @contextlib.contextmanager
+    def _checked(self, job: Job) -> Iterator[Future[None]]:
+        """Whether the study contradicts itself or the archives, found out beside what analyses nothing."""
+        guard = Guard(self.settings, self.ledger, Keys(self.secret))
+        with ThreadPoolExecutor(1) as beside:
+            yield beside.submit(guard.check, job.study_instance_uid, self.ledger.clock())
+
+    def _read(self, paths: Sequence[str], checked: Future[None], wanted: Callable[[], bool]) -> Exam:
+        """The study's images, once it is known that it may be analysed."""
+        rules, scratch = mapping_rules(self.settings), scratch_of(self.settings)
+
+        def still_wanted() -> bool:
+            return wanted() and not (checked.done() and checked.exception())
+
+        try:
+            exam = call(
+                read_exam, paths, rules, limits=_READ_LIMITS, scratch=scratch, wanted=still_wanted, is_ours=True
+            )
+        finally:
+            checked.result()  # its error is the reason, whatever became of the reading
+        return exam
 
     def _rejected(self, job: Job, instances: Sequence[Instance]) -> dict[str, Withdrawal]:
         """Images of the study that are not to be used, by rejection notes of this study or another."""
@@ -172,15 +197,23 @@ class StudyWork:
 
     def _reports(
         self, work: ReportWork, making: Making, way: Route, wanted: Callable[[], bool]
-    ) -> tuple[Content, tuple[Stored, ...]]:
+    ) -> tuple[tuple[Conclusion, ...], tuple[Stored, ...]]:
         """Reports in one child, pictures in another beside it; what is made is flushed while the other still works."""
         scratch = scratch_of(self.settings)
+        is_ours = is_all_ours(work.registry)
 
-        def made(kind: str) -> tuple[Content, list[Stored]]:
-            content, objects = call(
-                conclude_and_report, work, making, kind, limits=_REPORT_LIMITS, scratch=scratch, wanted=wanted
+        def made(kind: str) -> tuple[tuple[Conclusion, ...], list[Stored]]:
+            conclusions, objects = call(
+                conclude_and_report,
+                work,
+                making,
+                kind,
+                limits=_REPORT_LIMITS,
+                scratch=scratch,
+                wanted=wanted,
+                is_ours=is_ours,
             )
-            return content, self._keep(objects, making.folder, way)
+            return conclusions, self._keep(objects, making.folder, way)
 
         kinds = KINDS if making.plan.secondary_capture or making.plan.pdf else KINDS[:1]
         with ThreadPoolExecutor(len(kinds)) as pool:
@@ -320,7 +353,9 @@ class ReportWork:
     """What summaries of others concluded, and what is to be said of the search for earlier exams."""
 
 
-def conclude_and_report(work: ReportWork, making: Making, *kinds: str) -> tuple[Content, tuple[ReportObject, ...]]:
+def conclude_and_report(
+    work: ReportWork, making: Making, *kinds: str
+) -> tuple[tuple[Conclusion, ...], tuple[ReportObject, ...]]:
     """Exam-level conclusions, then every object of the study, or those of some kinds. Runs inside a child process."""
     concluded = summarise(work.results, work.earlier, ours(work.registry), work.references)
     conclusions = (*concluded, *work.said)
@@ -334,7 +369,7 @@ def conclude_and_report(work: ReportWork, making: Making, *kinds: str) -> tuple[
         tuple((one.name, _parameters(one)) for one in work.registry.plugins),
         _fingerprint(work, conclusions, making) if "reports" in (kinds or KINDS) or making.plan.pdf else "",
     )
-    return content, reports(content, files, making, kinds or KINDS)
+    return conclusions, reports(content, files, making, kinds or KINDS)
 
 
 def _fingerprint(work: ReportWork, conclusions: Sequence[Conclusion], making: Making) -> str:

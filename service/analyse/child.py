@@ -5,10 +5,10 @@ output harms nothing else. The child is forked from a fork server (which has imp
 leads a process group of its own that can be killed as a whole, and dies with its parent: when the parent's end of
 the start-up pipe closes, the kernel itself kills the child's group, even one that holds the interpreter's lock.
 
-Forking so large a process takes twenty milliseconds. Therefore some children stand ready, confined to waiting; each
-does one piece of work and ends, and others take their places beside the work. The value comes back as a file of limited
-size, read by an unpickler that knows only the contract's classes: what a plugin returns is data, never code. The child
-says when the file is whole; it is killed then, with its group, and nobody waits until the system has taken it apart.
+Forking so large a process takes twenty milliseconds. Therefore some children stand ready (``standing``), confined to
+waiting; each does one piece of work and ends. The value comes back as a file of limited size, read by an unpickler that
+knows only the contract's classes: what a plugin returns is data, never code. The child says when the file is whole; it
+is killed then, with its group, and nobody waits until the system has taken it apart.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import multiprocessing.connection
 import multiprocessing.forkserver
 import multiprocessing.util
 import os
-import pickle
 import shutil
 import tempfile
 import threading
@@ -31,9 +30,11 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from service.analyse import child_side, strays
-from service.analyse.child_handle import Child, kill, wait_for
+from service.analyse.child_handle import Child, halt, kill, wait_for
 from service.analyse.child_side import Limits
 from service.analyse.child_value import ChildFailed, value_of
+from service.analyse.handing import packed
+from service.analyse.standing import LONGEST_END_S, Standing, end
 
 __all__ = ["ChildFailed", "Limits", "call", "dismiss", "make_ready", "rehearse", "warm_up"]
 
@@ -41,16 +42,7 @@ T = TypeVar("T")
 
 PRELOAD = ["service.analyse.preload", "service.steps"]
 """Imported once by the fork server, by name: the second brings what only reports need."""
-_LONGEST_END_S = 5.0
-_READY, _FEWEST = 5, 1
-"""Children that stand ready: a study of one image takes four. Others are forked in a pause of the
-work (:data:`_PAUSE_S`), so that they take no time from it, or at once when fewer than these are left."""
-_PAUSE_S = 0.15
-
-
-_STARTING, _TAKING, _NAMING = threading.Lock(), threading.Lock(), threading.Lock()
-_ready: list[Child] = []
-_taken, _replenishing = threading.Event(), threading.Lock()
+_NAMING = threading.Lock()
 _beside = ThreadPoolExecutor(2, thread_name_prefix="children")
 """Starts children and sees off those that have ended, beside the work."""
 _STARTS = 3
@@ -64,6 +56,7 @@ def call(
     limits: Limits,
     scratch: Path,
     wanted: Callable[[], bool] = lambda: True,
+    is_ours: bool = False,
 ) -> T:
     """Call ``function(*arguments)`` in a child and return what it returns.
 
@@ -75,6 +68,9 @@ def call(
         Folder in which the child gets a folder of its own, removed afterwards.
     wanted:
         Asked twice a second; when false the child is killed (the lease on the work was lost).
+    is_ours:
+        No code of others runs in it. Then it is only stopped when its value is whole, and taken apart in a pause of
+        the work: that takes a processor as long as half a page.
 
     Raises
     ------
@@ -84,27 +80,28 @@ def call(
         Raised by the function itself.
     """
     try:
-        work = pickle.dumps((function, arguments), protocol=5)
+        work = packed(function, arguments)
     except Exception as error:
         raise ChildFailed("crashed", f"cannot be handed to a process of its own ({type(error).__name__})") from error
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=scratch))
     result = folder / "result"
     try:
-        child = _given(limits, result, work)
-        _taken.set()
-        _beside.submit(_replenish)
-        try:
-            return cast(T, _outcome(child, result, limits, wanted))
-        finally:
-            _beside.submit(_see_off, child, folder)
+        with _standing.work():
+            child = _given(limits, result, work)
+            _beside.submit(_standing.replenish)
+            try:
+                return cast(T, _outcome(child, result, limits, wanted, is_ours=is_ours))
+            finally:
+                _beside.submit(_see_off, child, folder, is_ours=is_ours)
     except ChildFailed as failure:
         _remove(folder)
         # its folder is gone by now: what is full still was not filled by this child
         if failure.kind == "crashed" and shutil.disk_usage(scratch).free < _LEAST_FREE:
             raise ChildFailed("disk-full", "no room for a child process to work in; free disk space") from failure
         raise
-    finally:
+    except BaseException:
         _remove(folder)
+        raise
 
 
 def warm_up(*also: str) -> None:
@@ -122,35 +119,7 @@ def warm_up(*also: str) -> None:
 
 def make_ready() -> None:
     """Have children stand ready, so that the next call need not wait for a fork."""
-    while _too_few(_READY):
-        pass
-
-
-def _replenish() -> None:
-    """Fork children for those that were taken: the last one now, the others when nothing is asked for a while."""
-    if not _replenishing.acquire(blocking=False):
-        return
-    try:
-        taken = True
-        while taken:
-            _taken.clear()
-            while _too_few(_FEWEST):
-                pass
-            taken = _taken.wait(_PAUSE_S)
-        make_ready()
-    finally:
-        _replenishing.release()
-
-
-def _too_few(wanted: int) -> bool:
-    """Start a child if fewer than these stand ready; whether that was so."""
-    with _STARTING:
-        if len(_ready) >= wanted:
-            return False
-        child = _started()
-        with _TAKING:
-            _ready.append(child)
-        return True
+    _standing.fill()
 
 
 def rehearse() -> None:
@@ -162,24 +131,13 @@ def rehearse() -> None:
     strays.start(asking)
     asking.join()
     strays.end(asking)
-    fresh = [_started() for _ in range(_READY)]
-    with _TAKING:
-        before, _ready[:] = _ready[:], fresh
-    for child in before:
-        kill(child)
-        child.process.join(_LONGEST_END_S)
-        child.work.close()
-        strays.end(child.process)
+    _standing.replace()
+    _beside.submit(_standing.replenish)
 
 
 def dismiss() -> None:
     """End the children that stand ready; done by itself when the interpreter ends."""
-    with _STARTING, _TAKING:
-        while _ready:
-            child = _ready.pop()
-            if child.owner == os.getpid():
-                kill(child)
-                child.process.join(_LONGEST_END_S)
+    _standing.dismiss()
 
 
 atexit.register(dismiss)  # before multiprocessing's own handler, which would wait for them for ever
@@ -188,8 +146,7 @@ atexit.register(dismiss)  # before multiprocessing's own handler, which would wa
 def _given(limits: Limits, result: Path, work: bytes) -> Child:
     """A child that has its work: one that stood ready, or a new one where none does or it died while waiting."""
     while True:
-        with _TAKING:
-            waiting = _ready.pop(0) if _ready else None
+        waiting = _standing.take()
         child = waiting or _started()
         try:
             if waiting is not None and multiprocessing.connection.wait([child.process.sentinel], timeout=0):
@@ -197,7 +154,7 @@ def _given(limits: Limits, result: Path, work: bytes) -> Child:
             child.give(limits, result, work)
         except OSError:
             kill(child)
-            child.process.join(_LONGEST_END_S)
+            child.process.join(LONGEST_END_S)
             if waiting is None:
                 return child  # it died at once: whoever waits for it learns how
             continue
@@ -222,6 +179,9 @@ def _started() -> Child:
     raise AssertionError("not reached")
 
 
+_standing = Standing(_started)
+
+
 def _context() -> ForkServerContext:
     # The fork server's socket lies in multiprocessing's own folder, and a socket's path has 107 bytes at most: the
     # system's folder is short, where somebody may have pointed tempfile to a long one (the listener does).
@@ -234,15 +194,18 @@ def _context() -> ForkServerContext:
     return context
 
 
-def _outcome(child: Child, result: Path, limits: Limits, wanted: Callable[[], bool]) -> object:
+def _outcome(child: Child, result: Path, limits: Limits, wanted: Callable[[], bool], *, is_ours: bool) -> object:
     """What the child leaves, read once it can do nothing more and before its folder goes."""
     is_whole = False
     try:
         is_whole = wait_for(child, limits.time_s, wanted)
     finally:
-        kill(child)
+        if is_whole and is_ours:
+            halt(child)
+        else:
+            kill(child)
         if not is_whole:
-            child.process.join(_LONGEST_END_S)
+            child.process.join(LONGEST_END_S)
     return value_of(result, 0 if is_whole else child.process.exitcode, limits.output_mb << 20)
 
 
@@ -257,9 +220,10 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _see_off(child: Child, folder: Path) -> None:
+def _see_off(child: Child, folder: Path, *, is_ours: bool) -> None:
     """Wait until the child is gone, and take away what it may have written to its last breath."""
-    child.process.join(_LONGEST_END_S)
-    child.work.close()
-    strays.end(child.process)
+    if is_ours:
+        _standing.retire(child)
+    else:
+        end(child)
     _remove(folder)

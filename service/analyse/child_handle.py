@@ -40,6 +40,14 @@ class Child:
         self.work.send((limits, result, sys.path))
         self.work.send_bytes(work)
 
+    def practise(self, folder: Path) -> None:
+        """Have it make a small exam of nobody before there is work."""
+        self.work.send((child_side.PRACTISE, folder, []))
+
+    def has_practised(self) -> bool:
+        """Whether what it says next is that it did."""
+        return _says(self, child_side.PRACTISED)
+
 
 def wait_for(child: Child, time_s: float, wanted: Callable[[], bool]) -> bool:
     """Wait for the child: true when it says that its value is whole, false when it ended without saying so.
@@ -59,14 +67,16 @@ def wait_for(child: Child, time_s: float, wanted: Callable[[], bool]) -> bool:
             raise ChildFailed("time-limit", f"stopped after the limit of {time_s:g} s")
         heard = multiprocessing.connection.wait(watched, timeout=min(left, _POLL_S))
         if child.work in heard:
-            if _says_done(child):
+            if _says(child, child_side.DONE):
                 return True
             watched.remove(child.work)  # it closed its end, and may work on
         elif child.process.sentinel in heard or child.process.sentinel not in watched:
             # The fork server tells of a child's end by this pipe, which closes as well when the server itself dies:
             # a child that runs on has its work still, and is then asked for by its number.
             if not _runs(pid):
-                return child.work.poll() and _says_done(child)  # it spoke and ended between one look and the other
+                return child.work.poll() and _says(
+                    child, child_side.DONE
+                )  # it spoke and ended between one look and the other
             watched = [one for one in watched if one != child.process.sentinel]
         if too_many_from(pid):
             raise ChildFailed("crashed", f"started more than {MOST_PROCESSES} processes")
@@ -107,19 +117,26 @@ def waited_for_a_core(pid: int | None) -> float:
         return 0.0  # ended, or a kernel that does not count
 
 
-def _says_done(child: Child) -> bool:
+def _says(child: Child, word: bytes) -> bool:
     try:
-        return child.work.recv_bytes(len(child_side.DONE)) == child_side.DONE
+        return child.work.recv_bytes(len(word)) == word
     except (EOFError, OSError):
         return False
 
 
 def kill(child: Child) -> None:
     """End the child and whatever it forked; harmless when all are gone."""
+    _tell(child, signal.SIGKILL)
+
+
+def halt(child: Child) -> None:
+    """Let the child, and whatever it forked, do nothing more."""
+    _tell(child, signal.SIGSTOP)
+
+
+def _tell(child: Child, what: signal.Signals) -> None:
     if child.process.pid is not None:
-        for end in (os.killpg, os.kill):
+        for send in (os.killpg, os.kill):
             # The child may not have reached setpgrp() yet, hence the second call for the process itself.
-            try:
-                end(child.process.pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                continue
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                send(child.process.pid, what)

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import fcntl
 import gc
+import importlib
 import multiprocessing
 import os
 import pickle
@@ -31,6 +32,8 @@ _MOST_FILES = 4096
 """Open files of one process; a study has fewer objects."""
 DONE = b"done"
 """What a child says when its value lies in its folder."""
+PRACTISE, PRACTISED = None, b"practised"
+"""Given in place of limits: the child is to make a small exam first. What it says when it has."""
 _COLLECTED = (20_000, 20, 100)
 """Garbage collection in a process that lives for a second: seldom, and hardly ever of everything."""
 
@@ -67,7 +70,13 @@ def main(work: Connection) -> None:
     gc.set_threshold(*_COLLECTED)
     _stock_up()
     try:
-        limits, result, sys.path[:] = work.recv()
+        limits, result, path = work.recv()
+        while limits is PRACTISE:
+            # by name: it brings every library, and the parent needs none of them
+            importlib.import_module("service.analyse.preload").practise(result)
+            work.send_bytes(PRACTISED)
+            limits, result, path = work.recv()
+        sys.path[:] = path
     except EOFError:  # nobody wants this child
         os._exit(0)
     _confine(limits, result.parent)
@@ -83,8 +92,9 @@ def main(work: Connection) -> None:
     partial = result.with_suffix(".part")
     partial.write_bytes(pickle.dumps(outcome, protocol=5))
     partial.replace(result)
-    with contextlib.suppress(OSError):  # the parent is gone
+    with contextlib.suppress(EOFError, OSError):  # the parent is gone
         work.send_bytes(DONE)
+        work.recv_bytes()  # it ends this process when that takes no time from its work
     os._exit(0)  # foreign threads and exit handlers have no say in when the child ends
 
 

@@ -13,8 +13,10 @@ import ctypes
 import importlib
 import os
 import signal
+import sys
 import traceback
 import warnings
+from pathlib import Path
 
 # One analysis, one core: the machine is shared with the listener, and results must not depend on thread counts.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -33,7 +35,7 @@ import skimage.measure  # noqa: E402
 
 import plugins.builtin  # noqa: E402, F401
 import service.analyse.exam  # noqa: E402, F401
-from reference_store import anatomy  # noqa: E402
+from reference_store import anatomy, store  # noqa: E402
 from service.analyse.child_side import REHEARSE  # noqa: E402
 
 # What a plugin starts and leaves behind becomes a child of the fork server, where it is found and ended.
@@ -42,19 +44,39 @@ ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 warnings.filterwarnings("ignore", message="forkserver: waitpid returned unexpected pid")
 
 cv2.setNumThreads(1)
+store.bundled()
 anatomy.recognise("biceps brachii left transverse")
 # scikit-image loads its parts when they are first used
 skimage.measure.regionprops(skimage.measure.label(np.eye(4, dtype=np.uint8)))
 skimage.feature.structure_tensor(np.eye(8))
 
 
+REHEARSALS = ("service.analyse.rehearsal", "service.report.rehearsal")
+"""By name: analyses know nothing of reports. The last one freezes what children share."""
+
+
 def _rehearse(_number: int, _frame: object) -> None:
     signal.signal(REHEARSE, signal.SIG_IGN)
-    # by name: analyses know nothing of reports. The last one freezes what children share
-    for module in ("service.analyse.rehearsal", "service.report.rehearsal"):
+    for module in REHEARSALS:
         try:
             importlib.import_module(module)
         except Exception:  # noqa: BLE001 - children must go on, if slower; what is rehearsed is of nobody
+            traceback.print_exc()
+
+
+def practise(folder: Path) -> None:
+    """What a child does while it stands ready, so that the memory that analyses and reports write to is its own.
+
+    Parameters
+    ----------
+    folder:
+        In which to write; its parent removes it.
+    """
+    for module in REHEARSALS:
+        try:
+            if module in sys.modules:  # else the server has not rehearsed it, and a child would do all of that first
+                sys.modules[module].practise(folder)
+        except Exception:  # noqa: BLE001 - it works as well, if slower
             traceback.print_exc()
 
 

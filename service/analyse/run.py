@@ -110,6 +110,11 @@ def outside(registry: Registry) -> tuple[Summary, ...]:
     return tuple(one for one in registry.summaries if type(one) not in _TRUSTED_SUMMARIES)
 
 
+def is_all_ours(registry: Registry) -> bool:
+    """Whether no code of others is loaded."""
+    return not outside(registry) and all(type(one) in _TRUSTED for one in registry.plugins)
+
+
 def ours(registry: Registry) -> tuple[Summary, ...]:
     """Built-in summaries."""
     return tuple(one for one in registry.summaries if type(one) in _TRUSTED_SUMMARIES)
@@ -142,13 +147,15 @@ def summarise(
 def _run(
     plugin: Plugin, acquisition: Acquisition, references: References, room: Room
 ) -> Declined | tuple[Outcome, ...]:
-    if type(plugin) in _TRUSTED:
+    foreign = type(plugin) not in _TRUSTED
+    if not foreign:
         declined = plugin.declines(acquisition)
         if declined is not None:
             return declined
+    given = (plugin, acquisition, references)
     try:
         answer = call(
-            _in_child, plugin, acquisition, references, limits=room.limits, scratch=room.scratch, wanted=room.wanted
+            _in_child, *given, limits=room.limits, scratch=room.scratch, wanted=room.wanted, is_ours=not foreign
         )
     except Unanalysable as error:
         return (NotAssessable(_code_of(error), str(error), error.remedy),)
@@ -157,7 +164,6 @@ def _run(
             raise
         code, remedy = _REASONS.get(failure.kind, (ReasonCode.PLUGIN_FAILED, "report this to the plugin's author"))
         return (NotAssessable(code, f"{plugin.name} {plugin.version}: {failure}", remedy),)
-    foreign = type(plugin) not in _TRUSTED
     if isinstance(answer, Declined) and not (foreign and mistyped(answer, Declined)):
         return answer
     return checked(answer, acquisition, foreign=foreign)

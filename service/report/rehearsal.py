@@ -47,6 +47,12 @@ _POPULATION = Comparison(
 
 def rehearse() -> None:
     """Make a report and an overlay of an image without content, and remove them."""
+    with tempfile.TemporaryDirectory() as name:
+        practise(Path(name))
+
+
+def practise(folder: Path) -> None:
+    """The same in a folder that somebody else removes."""
     clip = Clip(_UID, _UID, ArrayFrames(np.zeros((_SIZE, _SIZE), np.uint8)))
     acquisition = Acquisition("biceps_brachii", Side.LEFT, None, View.TRANSVERSE, (clip,))
     image = FrameRef(_UID)
@@ -59,11 +65,9 @@ def rehearse() -> None:
     )
     refusal = NotAssessable(ReasonCode.NOT_APPLICABLE, "", "", image)
     content = Content(_UID, (Result("rehearsal", "1", acquisition, (finding, refusal)),))
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        _source().save_as(folder / "source", enforce_file_format=True)
-        making = Making(Plan(), Moment(datetime(2000, 1, 1, tzinfo=UTC), 1), folder)
-        reports(content, {_UID: folder / "source"}, making)
+    _source().save_as(folder / "source", enforce_file_format=True)
+    making = Making(Plan(), Moment(datetime(2000, 1, 1, tzinfo=UTC), 1), folder)
+    reports(content, {_UID: folder / "source"}, making)
 
 
 def _source() -> Dataset:

@@ -11,11 +11,12 @@ from service.deliver.confirm import confirmers
 from service.deliver.sender import senders
 from service.ledger.changes import Changes
 from service.roles.auditing import begins
-from service.roles.common import LOOK_S, Beat, guarded, has_ended, owner
+from service.roles.common import LOOK_S, Beat, guarded, has_ended, owner, take_turns_quickly
 
 
 def run(app: App, stop: threading.Event) -> None:
     """A thread for each destination, so that one that is slow or away holds up no other; likewise for asking it."""
+    take_turns_quickly()
     ledger = app.ledger
     guarded(lambda: ledger.take_back_outgoing(lambda one: has_ended(one, app.machine), ledger.clock()), "taking over")
     everyone = senders(app.ledger, app.settings, owner("sender", app.machine), begins(app))

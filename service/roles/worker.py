@@ -11,10 +11,10 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from service.analyse.child import make_ready, rehearse, warm_up
+from service.analyse.child import dismiss, make_ready, rehearse, warm_up
 from service.app import App, references_of, registry_of
 from service.logs import event
-from service.roles.common import LOOK_S, Beat, guarded, has_ended, owner
+from service.roles.common import LOOK_S, Beat, guarded, has_ended, owner, take_turns_quickly
 
 if TYPE_CHECKING:
     from service.worker import Worker
@@ -29,6 +29,7 @@ _ALSO = {"gsps": "service.report.presentation_states", "pdf": "service.report.en
 
 def run(app: App, stop: threading.Event) -> None:
     """Work until stopped; what is running then is given back to the queue."""
+    take_turns_quickly()
     if app.settings.analysis.yield_to_reception:
         yield_to_others()
     asked = {role for one in app.settings.destination for role in one.objects}
@@ -49,6 +50,7 @@ def run(app: App, stop: threading.Event) -> None:
         beat.now_and_then()
     for thread in (*threads, rehearsal):
         thread.join()
+    dismiss()
 
 
 def yield_to_others() -> None:

@@ -31,6 +31,8 @@ from service.demo.scanner import send
 from service.errors import NmusError
 
 STAGES = ("study read", "plugins run", "reports made", "object sent")
+PAUSE_S = 3.0
+"""Between two studies, as a scanner makes a longer one: children are forked and practise in pauses of the work."""
 
 
 def exam(folder: Path, seed: int, *, cine: bool) -> list[Path]:
@@ -96,6 +98,7 @@ def _one_kind(folder, log, service, listener, web, repeats, *, cine):
     for repeat in range(repeats + 1):
         files = exam(folder / f"exam-{cine}-{repeat}", 100 + repeat, cine=cine)
         study = derived_uid(100 + repeat, f"study {cine}")
+        time.sleep(PAUSE_S)
         send(files, "127.0.0.1", listener, "NMUS")
 
         def back(study=study):

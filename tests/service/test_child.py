@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from plugins.contract import Declined, ReasonCode
-from service.analyse import child, child_handle, child_side, strays
+from service.analyse import child, child_handle, child_side, standing, strays
 from service.analyse.child import ChildFailed, Limits, call
 from service.errors import Unanalysable
 
@@ -63,6 +63,12 @@ def start_many(count, group):
 
 def open_many(count):
     return len([Path("/dev/null").open() for _ in range(count)])
+
+
+def wait_until_there(path):
+    while not Path(path).exists():
+        time.sleep(0.01)
+    return "there"
 
 
 def kill_self():
@@ -121,7 +127,7 @@ def return_code():
 
 def test_a_value_comes_back(tmp_path):
     assert call(add, 2, 3, limits=QUICK, scratch=tmp_path) == 5
-    assert list(tmp_path.iterdir()) == []
+    _until(lambda: not list(tmp_path.iterdir()))
 
 
 def test_contract_values_and_arrays_come_back(tmp_path):
@@ -136,9 +142,78 @@ def test_after_the_rehearsal_every_child_knows_reports_and_the_server_is_the_sam
     *_, server = call(knows_reports, limits=QUICK, scratch=tmp_path)
     for _ in range(2):
         child.rehearse()
-        assert len(child._ready) >= child._READY
-        for _ in range(child._READY + 1):
+        for _ in range(standing.READY + 1):
             assert call(knows_reports, limits=QUICK, scratch=tmp_path) == (True, True, server)
+
+
+def test_in_a_pause_children_are_forked_and_practise_and_those_are_taken_first(tmp_path):
+    child.make_ready()
+    child.rehearse()
+    _until(lambda: child._standing.practised == standing.READY)
+    before = {one.process.pid for one, _ in child._standing._ready}
+    assert call(os.getpid, limits=QUICK, scratch=tmp_path) in before
+    _until(lambda: child._standing.practised == standing.READY)
+    assert call(add, 2, 3, limits=QUICK, scratch=tmp_path) == 5
+
+
+def test_nobody_is_forked_for_later_while_there_is_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(standing, "PAUSE_S", 0.01)
+    child.make_ready()
+    _until(lambda: len(child._standing) == standing.READY)
+    gate = tmp_path / "gate"
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(call, wait_until_there, str(gate), limits=QUICK, scratch=tmp_path)
+        _until(lambda: len(child._standing) == standing.READY - 1)
+        time.sleep(0.2)
+        assert len(child._standing) == standing.READY - 1
+        gate.touch()
+        assert working.result() == "there"
+    _until(lambda: len(child._standing) == standing.READY)
+
+
+def test_a_child_that_dies_while_it_practises_is_replaced(tmp_path, monkeypatch):
+    child.make_ready()
+    child.rehearse()
+    _until(lambda: child._standing.practised == standing.READY)
+    monkeypatch.setattr(child_handle.Child, "practise", lambda one, _folder: os.kill(one.process.pid, signal.SIGKILL))
+    assert call(add, 1, 1, limits=QUICK, scratch=tmp_path) == 2
+    _until(lambda: child._standing.practised == standing.READY - 1 == len(child._standing))
+    monkeypatch.undo()
+    assert call(add, 2, 2, limits=QUICK, scratch=tmp_path) == 4
+    _until(lambda: child._standing.practised == standing.READY)
+
+
+def test_who_is_dismissed_practises_no_more_and_may_be_asked_again(tmp_path):
+    child.make_ready()
+    child.rehearse()
+    child.dismiss()
+    _until(lambda: len(child._standing) == 0 and child._standing._out is None)
+    child.make_ready()
+    assert len(child._standing) == standing.READY
+    assert call(add, 2, 3, limits=QUICK, scratch=tmp_path) == 5
+
+
+def test_a_child_of_ours_is_stopped_at_once_and_taken_apart_in_the_pause(tmp_path, monkeypatch):
+    monkeypatch.setattr(standing, "PAUSE_S", 3600)  # no pause comes
+    number = call(os.getpid, limits=QUICK, scratch=tmp_path, is_ours=True)
+    _until(lambda: any(one.process.pid == number for one in child._standing._spent))
+    assert Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[0] in "TD"
+    _until(lambda: not list(tmp_path.iterdir()))
+    numbers = [call(os.getpid, limits=QUICK, scratch=tmp_path, is_ours=True) for _ in range(standing._MOST_SPENT)]
+    _until(lambda: not _alive(number))  # there are too many
+    _until(lambda: len(child._standing._spent) == standing._MOST_SPENT)
+    child.dismiss()
+    _until(lambda: not any(_alive(one) for one in numbers))
+    child.make_ready()
+
+
+def test_a_child_that_runs_code_of_others_is_ended_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(standing, "PAUSE_S", 3600)
+    number = call(os.getpid, limits=QUICK, scratch=tmp_path)
+    _until(lambda: not _alive(number))
+    assert child._standing._spent == []
+    child.dismiss()
+    child.make_ready()
 
 
 def test_a_hang_ends_at_the_limit(tmp_path):
@@ -212,7 +287,7 @@ def test_a_child_that_starts_too_many_processes_is_ended_with_all_of_them(tmp_pa
     with pytest.raises(ChildFailed, match="started more than 256 processes"):
         call(start_many, 300, group, limits=QUICK, scratch=tmp_path)
     server = multiprocessing.forkserver._forkserver._forkserver_pid
-    _until(lambda: len(strays._children_of(server)) <= child._READY, 60)
+    _until(lambda: len(strays._children_of(server)) <= standing.READY, 60)
     assert call(add, 1, 2, limits=QUICK, scratch=tmp_path) == 3
 
 
