@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plugins.echogenicity.region.confidence import confidence, score
-from plugins.echogenicity.region.decoding import BEND, EDGE_SHARE, Evidence, best_paths, readings
+from plugins.echogenicity.region.decoding import BEND, EDGE_SHARE, USUAL_FASCIA, Evidence, best_paths, readings
 from plugins.echogenicity.region.geometry import COLUMNS, ROWS, Layer, line_points, outline_of
 from plugins.echogenicity.region.layers import layers_between, ridges
 from plugins.images import Box
@@ -48,13 +48,14 @@ def test_lines_are_found_to_a_fraction_of_a_row(top: float, thickness: float, sl
 def test_inner_edges_lie_inside_the_lines() -> None:
     upper, lower = np.full(COLUMNS, 40.0), np.full(COLUMNS, 150.0)
     layer = readings(maps(upper, lower, inner=3.1))[0].layer
-    # between the usual half widths, 2.5 and 3.3 rows, and the map's own edge at 3.1
-    assert np.allclose(layer.inner_top, 42.5 + EDGE_SHARE * 0.6, atol=0.2)
-    assert np.allclose(layer.inner_bottom, 146.7 + EDGE_SHARE * 0.2, atol=0.2)
+    # between the usual half widths and the map's own edge at 3.1
+    above, below = USUAL_FASCIA
+    assert np.allclose(layer.inner_top, 40 + above + EDGE_SHARE * (3.1 - above), atol=0.2)
+    assert np.allclose(layer.inner_bottom, 150 - below - EDGE_SHARE * (3.1 - below), atol=0.2)
     wide = readings(maps(upper, lower, inner=6.0))[0].layer
     assert (wide.inner_top > layer.inner_top + 0.5).all()
     shallow = readings(maps(upper, lower, inner=3.1), fascia_scale=2.0)[0].layer
-    assert np.allclose(shallow.inner_top - layer.inner_top, (1 - EDGE_SHARE) * 2.5, atol=0.01)
+    assert np.allclose(shallow.inner_top - layer.inner_top, (1 - EDGE_SHARE) * above, atol=0.01)
 
 
 def test_evidence_falls_with_the_maps_sureness() -> None:

@@ -25,8 +25,8 @@ BEND = 1.5
 """Cost of one row of rise, in units of log-probability."""
 EDGE_LEVEL = 0.35
 """Share of the area map's plateau at which the muscle begins."""
-USUAL_FASCIA = (2.5, 3.3)
-"""Rows from the superficial and the deep fascia's centre to the muscle, as readers usually drew them."""
+USUAL_FASCIA = (3.0, 3.6)
+"""Rows from the superficial and the deep fascia's centre to the muscle, as readers usually drew them (fold 0)."""
 EDGE_SHARE = 0.3
 """Share that the area map's own edge has against the usual one."""
 SMOOTH = 2.5
