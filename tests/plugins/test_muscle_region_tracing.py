@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from plugins.echogenicity.region.geometry import COLUMNS, ROWS, Layer
-from plugins.echogenicity.region.tracing import DRAWN_BELOW, LIFT, SHARE, traced
+from plugins.echogenicity.region.tracing import DRAWN_BELOW, SHARE, traced
 
 HEIGHT, WIDTH = 480, 400
 
@@ -29,10 +29,9 @@ def layer(top: float, bottom: float) -> Layer:
 
 
 def rows_of(found: Layer) -> tuple[float, float]:
-    """Median rows of the picture, without what is known of how readers and the network draw."""
-    habits = (SHARE * DRAWN_BELOW - LIFT, SHARE * DRAWN_BELOW)
-    lines = zip((found.superficial, found.deep), habits, strict=True)
-    return tuple(float(np.median(line) - habit) * HEIGHT / ROWS for line, habit in lines)  # type: ignore[return-value]
+    """Median rows of the picture, without the readers' habit of drawing below the brightest place."""
+    habit = SHARE * DRAWN_BELOW
+    return tuple(float(np.median(line) - habit) * HEIGHT / ROWS for line in (found.superficial, found.deep))  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("off", [-2.5, -1.0, 0.0, 1.0, 2.5])
@@ -51,14 +50,14 @@ def test_a_brighter_line_farther_off_does_not_take_the_line_away() -> None:
 def test_inner_edges_move_with_their_fascia() -> None:
     before = layer(98, 302)
     after = traced(before, field((100, 120), (300, 120)))
-    assert np.allclose(after.inner_top - after.superficial, 3 + LIFT)
+    assert np.allclose(after.inner_top - after.superficial, 3)
     assert np.allclose(after.deep - after.inner_bottom, 3)
 
 
 def test_where_nothing_is_brighter_nothing_moves() -> None:
     before = layer(100, 300)
     after = traced(before, np.full((HEIGHT, WIDTH), 40, np.float32))
-    assert np.allclose(after.superficial, before.superficial - LIFT)
+    assert np.allclose(after.superficial, before.superficial)
     assert np.allclose(after.deep, before.deep)
 
 
