@@ -1,12 +1,14 @@
-"""The trained network, run by ONNX Runtime: a field in, line and area maps out.
+"""The trained networks, run by ONNX Runtime: a field in, line and area maps out.
 
-The weights lie beside the code in ``plugins/echogenicity/weights`` with their card; their digest is checked once.
+Two networks that were trained apart, each for one view: where they contradict each other neither is to be believed.
+The weights lie beside the code in ``plugins/echogenicity/weights`` with their card; their digests are checked once.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,17 +27,17 @@ WEIGHTS = Path(__file__).parents[1] / "weights"
 CARD = WEIGHTS / "muscle_lines.json"
 
 VIEWS = ((0.0, 1.0, False), (-0.06, 1.10, True))
-"""What the network sees: part of the field as (top, bottom) in field heights, and whether mirrored. As it is, and
+"""What each network sees: part of the field as (top, bottom) in field heights, and whether mirrored. As it is, and
 mirrored from farther off; the other two combinations find no more (fold 0) and take twice the time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What is known of one weights file: its digest and what its confidence is worth."""
+    """What is known of the weights: their digests and what their confidence is worth."""
 
-    file: str
+    files: tuple[tuple[str, str], ...]
+    """Name and SHA-256 of the network for each view."""
     version: str
-    sha256: str
     threshold: float
     coefficients: tuple[float, ...]
     """Logistic coefficients, constant first; see ``confidence``."""
@@ -46,28 +48,32 @@ def card() -> Card:
     """The shipped weights' card."""
     read = json.loads(CARD.read_text(encoding="utf-8"))
     return Card(
-        file=read["file"],
+        files=tuple((one["file"], one["sha256"]) for one in read["networks"]),
         version=read["version"],
-        sha256=read["sha256"],
         threshold=float(read["threshold"]),
         coefficients=tuple(float(value) for value in read["coefficients"]),
     )
 
 
-@lru_cache(maxsize=2)
-def session(path: Path | None = None) -> onnxruntime.InferenceSession:
-    """The network, loaded once in each process, on one thread so that results and load are predictable.
+@lru_cache(maxsize=8)
+def session(path: Path, sha256: str | None = None) -> onnxruntime.InferenceSession:
+    """A network, loaded once in each process, on one thread so that results and load are predictable.
 
-    Raises ``ValueError`` when the shipped file is not the one its card describes.
+    Raises ``ValueError`` when the file is not the one with this digest.
     """
-    content = (path or WEIGHTS / card().file).read_bytes()
-    if path is None and hashlib.sha256(content).hexdigest() != card().sha256:
-        raise ValueError(f"{card().file} is not the file its card describes: install the package again")
+    content = path.read_bytes()
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError(f"{path.name} is not the file its card describes: install the package again")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def shipped() -> tuple[onnxruntime.InferenceSession, ...]:
+    """The network for each view. Raises ``ValueError`` when a file is not the one its card describes."""
+    return tuple(session(WEIGHTS / name, digest) for name, digest in card().files)
 
 
 def views_of(grey: Grey, coloured: Mask, box: Box) -> Maps:
@@ -85,15 +91,15 @@ def views_of(grey: Grey, coloured: Mask, box: Box) -> Maps:
     return np.ascontiguousarray(np.stack(views)[:, np.newaxis], np.float32)
 
 
-def maps_of(views: Maps, path: Path | None = None) -> Maps:
+def maps_of(views: Maps, networks: Sequence[onnxruntime.InferenceSession] | None = None) -> Maps:
     """Logits of all views in the rows and columns of the field, shape (views, 5, 256, 128)."""
-    logits = np.array(session(path).run(None, {"picture": views})[0], np.float32)
-    for index, (top, bottom, mirrored) in enumerate(VIEWS):
+    found = []
+    for view, network, (top, bottom, mirrored) in zip(views, networks or shipped(), VIEWS, strict=True):
+        logits = np.asarray(network.run(None, {"picture": view[np.newaxis]})[0], np.float32)
         if mirrored:
-            logits[index] = logits[index, :, :, ::-1]
-        if (top, bottom) != (0.0, 1.0):
-            logits[index] = _in_field_rows(logits[index : index + 1], top, bottom)[0]
-    return logits
+            logits = logits[:, :, :, ::-1]
+        found.append(logits if (top, bottom) == (0.0, 1.0) else _in_field_rows(logits, top, bottom))
+    return np.concatenate(found)
 
 
 def _in_field_rows(logits: Maps, top: float, bottom: float) -> Maps:

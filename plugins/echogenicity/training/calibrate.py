@@ -1,6 +1,6 @@
 """Turn the judged cases into the card of the shipped weights, and into the numbers of the README:
 
-``python -m plugins.echogenicity.training.calibrate --cases runs/cases.json --onnx lines.onnx --version 1``
+``python -m plugins.echogenicity.training.calibrate --cases cases.json --onnx a.onnx b.onnx --version 3``
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ import argparse
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -145,7 +147,7 @@ def report(rows: list[Row]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=Path, required=True, nargs="+", help="what evaluate wrote, all folds")
-    parser.add_argument("--onnx", type=Path, help="the network to ship; without it only the numbers are printed")
+    parser.add_argument("--onnx", type=Path, nargs="+", help="the networks to ship, one a view; else only numbers")
     parser.add_argument("--version", default="1")
     given = parser.parse_args()
     rows = [row for path in given.cases for row in json.loads(path.read_text(encoding="utf-8"))]
@@ -159,17 +161,23 @@ def main() -> None:
     print(f"score threshold {level:.3f}; confidence threshold {threshold:.4f}; coefficients {constant:.3f} {slope:.3f}")
     print("best possible confidence", confidence(Evidence((1, 1), (1, 1), 1, 0), (constant, slope)))
     if given.onnx is not None:
-        target = WEIGHTS / "muscle_lines.onnx"
-        shutil.copyfile(given.onnx, target)
-        digest = hashlib.sha256(target.read_bytes()).hexdigest()
-        written = {
-            "file": target.name,
-            "version": given.version,
-            "sha256": digest,
-            "threshold": round(float(threshold), 4),
-            "coefficients": [round(constant, 4), round(slope, 4)],
-        }
-        CARD.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+        ship(given.onnx, given.version, float(threshold), (constant, slope))
+
+
+def ship(networks: Sequence[Path], version: str, threshold: float, coefficients: tuple[float, float]) -> None:
+    """Put networks and card where the package has them."""
+    named = []
+    for network, letter in zip(networks, ascii_lowercase, strict=False):
+        target = WEIGHTS / f"muscle_lines_{letter}.onnx"
+        shutil.copyfile(network, target)
+        named.append({"file": target.name, "sha256": hashlib.sha256(target.read_bytes()).hexdigest()})
+    written = {
+        "version": version,
+        "networks": named,
+        "threshold": round(threshold, 4),
+        "coefficients": [round(value, 4) for value in coefficients],
+    }
+    CARD.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""Judge each fold's network on the blocks it never saw, with the code that will run:
+"""Judge each fold's two networks on the blocks they never saw, with the code that will run:
 
-``python -m plugins.echogenicity.training.evaluate --runs runs --out runs/cases.json``
+``python -m plugins.echogenicity.training.evaluate --runs runs-a runs-b --out cases.json``
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,21 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+import onnxruntime
 
 from plugins.echogenicity.region.contact import in_sight, squeezed
 from plugins.echogenicity.region.decoding import Reading, readings
 from plugins.echogenicity.region.field import field_mask, field_of_view
 from plugins.echogenicity.region.geometry import COLUMNS, ROWS, Rows, outline_of
-from plugins.echogenicity.region.network import maps_of, unmarked_field, views_of
+from plugins.echogenicity.region.network import maps_of, session, unmarked_field, views_of
 from plugins.echogenicity.region.tracing import traced
 from plugins.echogenicity.training import negatives, simulate, truth
 from plugins.echogenicity.training.export import export
 from plugins.images import Box
 
 Row = dict[str, Any]
+Networks = Sequence[onnxruntime.InferenceSession]
+"""One for each view."""
 RIGHT = 0.02
 """A line is right when its median distance from the true one is under this share of the picture's height."""
 
@@ -33,12 +37,12 @@ SIMULATED = 40
 """Simulated stills judged with each network."""
 
 
-def read(grey: npt.NDArray[np.uint8], onnx: Path) -> tuple[Box, tuple[Reading, ...]]:
+def read(grey: npt.NDArray[np.uint8], networks: Networks) -> tuple[Box, tuple[Reading, ...]]:
     """Field and readings, as ``locate`` makes them."""
     unmarked = np.zeros(grey.shape, bool)
     box = field_of_view(grey, unmarked, None)
     field, mask = unmarked_field(grey, unmarked, box), field_mask(grey, unmarked, box)
-    found = readings(maps_of(views_of(grey, unmarked, box), onnx))
+    found = readings(maps_of(views_of(grey, unmarked, box), networks))
     working = squeezed(field)
     return box, tuple(replace(one, layer=in_sight(traced(one.layer, field), mask, working)) for one in found)
 
@@ -52,9 +56,9 @@ def in_picture(rows: Rows, box: Box, width: int) -> Rows:
     return line
 
 
-def judged(case: truth.Case, onnx: Path) -> Row:
+def judged(case: truth.Case, networks: Networks) -> Row:
     """All that is asked of one picture."""
-    box, found = read(case.grey, onnx)
+    box, found = read(case.grey, networks)
     layer, evidence = found[0].layer, found[0].evidence
     height, width = case.grey.shape
     upper, lower = in_picture(layer.superficial, box, width), in_picture(layer.deep, box, width)
@@ -77,13 +81,13 @@ def judged(case: truth.Case, onnx: Path) -> Row:
     }
 
 
-def simulated(fold: int, onnx: Path) -> list[Row]:
+def simulated(fold: int, networks: Networks) -> list[Row]:
     """Simulated stills that training never drew, with thick skin and septa in fat: harder on purpose than real ones."""
     random = np.random.default_rng(1000 + fold)
     rows: list[Row] = []
     for number in range(SIMULATED):
         one = simulate.still(random)
-        box, found = read(one.grey, onnx)
+        box, found = read(one.grey, networks)
         pairs = ((found[0].layer.superficial, one.superficial), (found[0].layer.deep, one.deep))
         height, width = one.grey.shape
         off = [float(np.nanmedian(np.abs(in_picture(line, box, width) - true))) for line, true in pairs]
@@ -96,6 +100,14 @@ def simulated(fold: int, onnx: Path) -> list[Row]:
             }
         )
     return rows
+
+
+def exported(weights: Path) -> onnxruntime.InferenceSession:
+    """A network as it will run; exported beside its weights where that has not been done since."""
+    onnx = weights.with_suffix(".onnx")
+    if not onnx.exists() or onnx.stat().st_mtime < weights.stat().st_mtime:
+        export(weights, onnx)
+    return session(onnx)
 
 
 def layer_outline(reading: Reading, box: Box) -> npt.NDArray[np.float64]:
@@ -128,21 +140,20 @@ def _is_right(reading: Reading, case: truth.Case, box: Box) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=Path, required=True)
+    parser.add_argument("--runs", type=Path, nargs="+", required=True, help="a folder for each view's network")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     rows: list[Row] = []
-    for weights in sorted(given.runs.glob("fold-[0-9]*.pt")):
+    for weights in sorted(given.runs[0].glob("fold-[0-9]*.pt")):
         kept_out = frozenset(int(fold) for fold in weights.stem.removeprefix("fold-").split("+"))
-        onnx = weights.with_suffix(".onnx")
-        export(weights, onnx)
-        mine = [judged(case, onnx) for case in truth.cases() if case.fold in kept_out]
+        networks = [exported(folder / weights.name) for folder in given.runs]
+        mine = [judged(case, networks) for case in truth.cases() if case.fold in kept_out]
         rows += mine
         for number, grey in negatives.transverse(kept_out, held_out=True):
-            _, found = read(grey, onnx)
+            _, found = read(grey, networks)
             fold = number // negatives.BLOCK % truth.FOLDS
             rows.append({"number": 10_000 + number, "fold": fold, "evidence": asdict(found[0].evidence)})
-        rows += simulated(min(kept_out), onnx)
+        rows += simulated(min(kept_out), networks)
         print(f"{weights.stem}: {sum(row['right'] for row in mine)} of {len(mine)} right", flush=True)
     given.out.write_text(json.dumps(rows), encoding="utf-8")
 
