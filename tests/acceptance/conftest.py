@@ -30,6 +30,8 @@ DCMTK = Path("/usr/bin")
 
 
 _LOG_LINES = 60
+BESIDE_TESTS = "[analysis]\nyield_to_reception = false\n"
+"""A worker that gives way to everybody waits for minutes beside other tests: their load is no reception's."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -147,6 +149,8 @@ class Nmus:
         self.port = free_port()
         self.web_port = free_port()
         self.settings = folder / "nmus.toml"
+        if "[analysis]" not in more:
+            more = f"{BESIDE_TESTS}{more}"
         self.settings.write_text(
             f'[service]\ndata_folder = "data"\ntick_seconds = 0.1\nlease_seconds = 5\n'
             f"[listener]\nport = {self.port}\ndrain_seconds = 5\nrefuse_free_mb = 200\n"

@@ -46,7 +46,7 @@ class Machine:
             f'[service]\ndata_folder = "../shared"\nlocal_folder = "local"\nmachine = "{name}"\n'
             f"tick_seconds = 0.1\nlease_seconds = 6\n{shared}\n"
             f"[listener]\nport = {self.port}\ndrain_seconds = 5\nrefuse_free_mb = 200\n"
-            f"[settle]\nquiet_seconds = 0.5\n[web]\nport = {ports[1]}\n",
+            f"[settle]\nquiet_seconds = 0.5\n[web]\nport = {ports[1]}\n[analysis]\nyield_to_reception = false\n",
             encoding="utf-8",
         )
         self._process: subprocess.Popen[bytes] | None = None
