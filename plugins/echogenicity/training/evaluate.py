@@ -12,7 +12,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
@@ -75,7 +74,7 @@ def judged(case: truth.Case, networks: Networks) -> Row:
         "right": max(off) < RIGHT * height,
         "thickness": mine,
         "true_thickness": true,
-        "grey_difference": mean_inside(case.grey, layer_outline(found[0], box)) - mean_between(case),
+        "grey_difference": truth.mean_inside(case.grey, layer_outline(found[0], box)) - mean_between(case),
         "evidence": asdict(evidence),
         "others_right": [_is_right(other, case, box) for other in found[1:]],
     }
@@ -113,13 +112,6 @@ def exported(weights: Path) -> onnxruntime.InferenceSession:
 def layer_outline(reading: Reading, box: Box) -> npt.NDArray[np.float64]:
     """The outline as an array of points."""
     return np.array(outline_of(reading.layer, box))
-
-
-def mean_inside(grey: npt.NDArray[np.uint8], outline: npt.NDArray[np.float64]) -> float:
-    """Mean grey level of the pixels whose centre lies inside."""
-    mask = np.zeros(grey.shape, np.uint8)
-    cv2.fillPoly(mask, [np.round((outline - 0.5) * 16).astype(np.int32)], 1, shift=4)
-    return float(grey[mask > 0].mean())
 
 
 def mean_between(case: truth.Case) -> float:

@@ -140,3 +140,10 @@ def _joined(pieces: list[Piece], start: Piece) -> Piece:
         if abs(np.nanmedian(piece.mean(axis=0) - fit(columns))) < height:
             line = np.where(np.isfinite(piece) & ~np.isfinite(line), piece, line)
     return line
+
+
+def mean_inside(grey: npt.NDArray[np.uint8], outline: npt.NDArray[np.float64]) -> float:
+    """Mean grey level of the pixels whose centre lies inside."""
+    mask = np.zeros(grey.shape, np.uint8)
+    cv2.fillPoly(mask, [np.round((outline - 0.5) * 16).astype(np.int32)], 1, shift=4)
+    return float(grey[mask > 0].mean())
