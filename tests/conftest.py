@@ -20,9 +20,19 @@ _OF_THE_PROCESS = (
 )
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _process_as_it_was_before_the_file() -> Iterator[None]:
+    """As below, for what the fixtures of a whole file set before its first test begins."""
+    yield from _restored()
+
+
 @pytest.fixture(autouse=True)
 def _process_as_it_was() -> Iterator[None]:
     """A listener and a sender set things for their whole process, which here is that of the next test too."""
+    yield from _restored()
+
+
+def _restored() -> Iterator[None]:
     before = {name: getattr(_config, name) for name in _OF_THE_PROCESS}
     folder = tempfile.tempdir
     yield

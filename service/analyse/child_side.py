@@ -14,6 +14,7 @@ import resource
 import signal
 import sys
 import tempfile
+import time
 import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -50,13 +51,27 @@ class Limits:
     """Size of any file the child writes, its own result among them."""
 
 
+_MOST_ASKED, _ASKED_EVERY_S = 1000, 0.01
 REHEARSE = signal.SIGUSR1
 """Tells the fork server to make its first report; ``service.analyse.preload`` has it listen."""
 
 
 def ask_for_rehearsal() -> None:
-    """Tell the fork server, whose child this is."""
-    os.kill(os.getppid(), REHEARSE)
+    """Tell the fork server, whose child this is, until it has begun: in the midst of a fork it does not listen."""
+    for _ in range(_MOST_ASKED):
+        os.kill(os.getppid(), REHEARSE)
+        time.sleep(_ASKED_EVERY_S)
+        if _is_ignored(REHEARSE, os.getppid()):
+            return
+
+
+def _is_ignored(number: int, pid: int) -> bool:
+    """Whether a process ignores a signal, which is how the fork server says that it rehearses or has done so."""
+    try:
+        told = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").partition("SigIgn:")[2].split()[0]
+    except (OSError, IndexError):
+        return True  # it is gone, or this kernel does not tell
+    return bool(int(told, 16) >> (number - 1) & 1)
 
 
 def main(work: Connection) -> None:

@@ -12,11 +12,13 @@ from __future__ import annotations
 import ctypes
 import importlib
 import os
+import selectors
 import signal
 import sys
 import traceback
 import warnings
 from pathlib import Path
+from types import FrameType
 
 # One analysis, one core: the machine is shared with the listener, and results must not depend on thread counts.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -55,7 +57,13 @@ REHEARSALS = ("service.analyse.rehearsal", "service.report.rehearsal")
 """By name: analyses know nothing of reports. The last one freezes what children share."""
 
 
-def _rehearse(_number: int, _frame: object) -> None:
+def _rehearse(_number: int, frame: FrameType | None) -> None:
+    """Only while the server waits to be asked for a child; whoever asks for this asks again until it has begun.
+
+    In the midst of a fork locks are held (of logging, of thread pools) that a rehearsal takes: it would wait for ever.
+    """
+    if frame is None or frame.f_code is not selectors.DefaultSelector.select.__code__:
+        return
     signal.signal(REHEARSE, signal.SIG_IGN)
     for module in REHEARSALS:
         try:

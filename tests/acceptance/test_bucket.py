@@ -242,7 +242,7 @@ def test_machines_with_no_folder_in_common(*, tmp_path, store, studies, pacs, de
             one = Machine(tmp_path / name, name, free_ports(), f"{shared}\nroles = {json.dumps(mine)}")
             shared_folder = 'data_folder = "../shared"\nlocal_folder = "local"'
             text = one.settings.read_text().replace(shared_folder, 'data_folder = "data"')
-            one.settings.write_text(f"{text}{settings(store, timeout_seconds=2)}", encoding="utf-8")
+            one.settings.write_text(f"{text}{store.toml(timeout_seconds=2)}", encoding="utf-8")
             one.start(destination(pacs))
             machines.append(one)
         east, west, north = machines

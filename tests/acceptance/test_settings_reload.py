@@ -118,7 +118,7 @@ def test_what_cannot_change_while_it_runs_is_named_and_kept(tmp_path: Path) -> N
 
 def test_every_section_is_some_process_s_or_waits_for_a_restart() -> None:
     used = {section for role in ROLES.values() for section in role.sections}
-    assert used | {"tls"} == set(Settings.model_fields)
+    assert used | {"tls", "objects"} == set(Settings.model_fields)
 
 
 def test_only_the_processes_that_a_change_concerns_begin_anew() -> None:

@@ -216,6 +216,29 @@ def test_a_child_that_runs_code_of_others_is_ended_at_once(tmp_path, monkeypatch
     child.make_ready()
 
 
+REHEARSING = """
+import os, selectors, signal, threading
+from service.analyse import child_side, preload
+
+begun = []
+preload.importlib = type("Imports", (), {"import_module": staticmethod(begun.append)})
+for _ in range(3):
+    os.kill(os.getpid(), preload.REHEARSE)  # taken here, as it would be between a fork's hooks
+assert begun == []
+assert not child_side._is_ignored(preload.REHEARSE, os.getpid())
+with selectors.DefaultSelector() as selector:
+    threading.Timer(0.2, os.kill, (os.getpid(), preload.REHEARSE)).start()
+    selector.select(2.0)
+assert begun == list(preload.REHEARSALS), begun
+assert child_side._is_ignored(preload.REHEARSE, os.getpid())
+"""
+
+
+def test_a_rehearsal_begins_only_while_the_server_waits():
+    """In the midst of a fork it would take locks that the fork holds, and wait for itself for ever."""
+    subprocess.run([sys.executable, "-c", REHEARSING], check=True, timeout=120)
+
+
 def test_a_hang_ends_at_the_limit(tmp_path):
     assert call(same, 1, limits=QUICK, scratch=tmp_path) == 1  # the fork server is up: its start is no part of a limit
     begin = time.monotonic()

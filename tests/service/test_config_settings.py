@@ -38,7 +38,7 @@ def test_a_full_file_is_read_and_paths_are_taken_from_its_folder(tmp_path: Path)
         [[orthanc]]
         name = "hub"
         url = "http://127.0.0.1:8042"
-        password = "secret"
+        password = "hushhush"
         [settle]
         quiet_seconds = 5
         sources = { US1 = 90 }
@@ -72,7 +72,7 @@ def test_a_full_file_is_read_and_paths_are_taken_from_its_folder(tmp_path: Path)
     assert settings.settle.sources == {"US1": 90}
     assert settings.destination[0].port == 104
     assert settings.mapping[0].side == "right"
-    assert "secret" not in repr(settings)
+    assert "hushhush" not in repr(settings)
 
 
 @pytest.mark.parametrize(
