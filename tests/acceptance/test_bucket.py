@@ -286,7 +286,9 @@ def test_machines_with_no_folder_in_common(*, tmp_path, store, studies, pacs, de
         assert [one for one in (north.folder / "data").rglob("*.dcm") if "archive" in one.parts] == []
         for one in machines:
             assert "CANARY" not in one.log
-            assert list((one.folder / "data" / "spool").glob("*")) == []
+            left = list((one.folder / "data" / "spool").glob("*"))
+            # who was killed may have been fetching: what lies there is unfinished by definition, and swept later
+            assert left == [] or (one is west and all(path.suffix == ".part" for path in left))
         ledger.close()
     finally:
         for one in machines:
