@@ -11,15 +11,14 @@ from service.config.fields import UID_PATTERN
 from service.config.inward import Stow, WatchedFolder
 from service.config.looking_back import Priors
 from service.config.objects import Objects
+from service.config.partners import Destination, OrthancSource
 from service.config.peers import Archive, Identity, Reconcile, Scanner
 from service.config.reading import load, validated
 from service.config.sections import (
     Analysis,
-    Destination,
     Listener,
     Logs,
     Mapping,
-    OrthancSource,
     References,
     Report,
     Service,
