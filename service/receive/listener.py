@@ -33,16 +33,14 @@ from pynetdicom.sop_class import Verification
 
 from service import logs
 from service.config import Listener, Tls
-from service.errors import Misconfigured, Refused
+from service.errors import Misconfigured
 from service.proof.commitment import PUSH_MODEL
-from service.receive.archive import Incoming
 from service.receive.association_log import AssociationLog
-from service.receive.command_set import StoreRequest
 from service.receive.commitment import Commitment, CommittingAssociation
-from service.receive.data_phase import Answer
 from service.receive.intake import Intake
 from service.receive.offered import RETIRED_ULTRASOUND, STORAGE_CLASSES, TRANSFER_SYNTAXES
 from service.receive.pynetdicom_guards import GuardedRequestHandler, GuardedServer, is_known_version
+from service.receive.reception import Reception, calling_title
 from service.tls import Server
 
 _LOGGER = logging.getLogger(__name__)
@@ -54,65 +52,6 @@ Alert = Callable[[str, str, str], None]
 
 def _nobody(_reason: str, _address: str, _peer: str) -> None:
     """No audit trail."""
-
-
-class Reception:
-    """Joins an association to the intake: the ``taker`` of the data phase, and the handler of pynetdicom's own."""
-
-    def __init__(self, intake: Intake, maximum_object_bytes: int, log: AssociationLog | None = None) -> None:
-        self._intake = intake
-        self._log = log
-        self.maximum_object_bytes = maximum_object_bytes
-
-    def begin(self, association: Association, request: StoreRequest, transfer_syntax_uid: str) -> Incoming | Answer:
-        """Open the spool, or refuse."""
-        source = _calling(association)
-        try:
-            return self._intake.begin(request.sop_class_uid, request.sop_instance_uid, transfer_syntax_uid, source)
-        except Refused as refusal:
-            return self._refused(association, refusal)
-
-    def end(self, association: Association, request: StoreRequest, incoming: Incoming) -> Answer:
-        """Keep an object that has come whole."""
-        announced = (request.sop_class_uid, request.sop_instance_uid)
-        try:
-            peer = association.requestor.address
-            self._intake.take(incoming, _calling(association), peer, announced, _called(association))
-        except Refused as refusal:
-            return self._refused(association, refusal)
-        if self._log is not None:
-            self._log.stored(association, incoming.size)
-        return 0x0000, ""
-
-    def _refused(self, association: Association, refusal: Refused) -> Answer:
-        with logs.bound(peer=association.requestor.address, calling_ae_title=_calling(association)):
-            self._intake.refused(refusal)
-        if self._log is not None:
-            self._log.refused(association)
-        return refusal.status, str(refusal)
-
-    def handle_store(self, event: evt.Event) -> int:
-        """Answer EVT_C_STORE: for versions of pynetdicom whose private names are not known here."""
-        request, syntax = event.request, str(event.context.transfer_syntax)
-        raw = (str(request.AffectedSOPClassUID).encode(), str(request.AffectedSOPInstanceUID).encode())
-        begun = self.begin(event.assoc, StoreRequest(request.MessageID, *raw), syntax)
-        if not isinstance(begun, Incoming):
-            return begun[0]
-        try:
-            _copy_data_set(event.dataset_path, begun)
-        except OSError:
-            begun.discard()
-            return 0xA700
-        return self.end(event.assoc, StoreRequest(request.MessageID, *raw), begun)[0]
-
-
-def _copy_data_set(path: Path, incoming: Incoming) -> None:
-    """What pynetdicom spooled, without the header that it wrote before it."""
-    with path.open("rb") as file:
-        file.seek(140)
-        file.seek(144 + int.from_bytes(file.read(4), "little"))
-        while part := file.read(1 << 18):
-            incoming.write(part)
 
 
 class StorageProvider:
@@ -299,7 +238,7 @@ class StorageProvider:
             logging.INFO,
             "association accepted",
             peer=association.requestor.address,
-            calling_ae_title=_calling(association),
+            calling_ae_title=calling_title(association),
         )
 
     def drain(self, seconds: float) -> int:
@@ -344,14 +283,6 @@ def _configure_pynetdicom(spool: Path) -> None:
     _config.STORE_RECV_CHUNKED_DATASET = True
     _config.UNRESTRICTED_STORAGE_SERVICE = not is_known_version()
     tempfile.tempdir = str(spool)
-
-
-def _calling(association: Association) -> str:
-    return str(association.requestor.ae_title).strip()
-
-
-def _called(association: Association) -> str:
-    return str(association.requestor.primitive.called_ae_title).strip()
 
 
 def _echoed(_event: evt.Event) -> int:
