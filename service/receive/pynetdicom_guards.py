@@ -38,7 +38,8 @@ from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import AssociationSocket, RequestHandler, ThreadedAssociationServer
 
-from service.tls import Server, TurnsSocket, reason_of
+from service.tls import Server, reason_of
+from service.tls_socket import TurnsSocket
 
 KNOWN_VERSIONS = ("3.0.4",)
 """Versions whose private names were read and tested."""
