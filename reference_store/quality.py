@@ -19,6 +19,7 @@ from typing import Any
 from reference_store import journal
 from reference_store.attestation import device_from_json, device_to_json
 from reference_store.events import event_row
+from reference_store.patient_watch import KEPT, PatientValue, Watch, watch
 from reference_store.phantom import PhantomValues
 from reference_store.suspension import Suspension
 from reference_store.values import Device
@@ -145,20 +146,6 @@ def _words(points: Sequence[Point], level: Level, centre: float, reference_sd: f
 
 
 @dataclass(frozen=True, slots=True)
-class PatientValue:
-    """One z of a patient, for the running distribution of a scanner."""
-
-    key: str
-    """A keyed hash of the measurement: tells repetition, leads back to nobody."""
-    scanner: tuple[str, str, str]
-    on: str
-    structure: str
-    z: float
-    normal: bool
-    """Whether it was reported within the limits."""
-
-
-@dataclass(frozen=True, slots=True)
 class QualityLog:
     """The quality journals of a site on disk."""
 
@@ -239,7 +226,7 @@ class QualityLog:
     def add_patients(self, values: Iterable[PatientValue]) -> None:
         """Keep patients' z for a while, with nothing that leads back to a patient; the same measurement only once."""
         added = [{**asdict(value), "scanner": list(value.scanner)} for value in values]
-        journal.append_recent(self._patients, added, _KEPT)
+        journal.append_recent(self._patients, added, KEPT)
 
     def watches(self) -> tuple[Watch, ...]:
         """The distribution of patients' values per scanner."""
@@ -271,36 +258,6 @@ def suspensions(charts: Iterable[Chart]) -> tuple[Suspension, ...]:
         for one in charts
         if one.level is Level.BLOCK
     )
-
-
-_WINDOW, _FEWEST, _MEDIAN_LIMIT, _KEPT = 100, 30, 0.3, 5000
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """Where the recent patients that were reported normal lie on a scanner."""
-
-    scanner: tuple[str, str, str]
-    n: int
-    median: float | None
-    interval: tuple[float, float] | None
-    """95 % confidence interval of the median, by order statistics."""
-    warns: bool
-    text: str
-
-
-def watch(scanner: tuple[str, str, str], zs: Sequence[float]) -> Watch:
-    """Judge the last hundred: the median should stay within ±0.3; chance alone (interval over zero) does not warn."""
-    recent = sorted(zs[-_WINDOW:])
-    n = len(recent)
-    if n < _FEWEST:
-        return Watch(scanner, n, None, None, False, f"{n} of {_FEWEST} values: too few to judge")
-    rank = max(int((n - 1.96 * math.sqrt(n)) / 2), 0)
-    interval = (recent[rank], recent[n - 1 - rank])
-    median = statistics.median(recent)
-    warns = abs(median) > _MEDIAN_LIMIT and not interval[0] <= 0 <= interval[1]
-    words = f"median z {median:+.2f} (95 % CI {interval[0]:+.2f} to {interval[1]:+.2f}) of the last {n}"
-    return Watch(scanner, n, median, interval, warns, words + (": the scanner may have drifted" if warns else ""))
 
 
 def rows_of(charts: Iterable[Chart]) -> list[dict[str, Any]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
+from reference_store.patient_watch import Watch
 from reference_store.plots import STYLE, Curve, Scatter, figure
-from reference_store.quality import BLOCK_SHIFT, WARN_SHIFT, Chart, Level, Watch
+from reference_store.quality import BLOCK_SHIFT, WARN_SHIFT, Chart, Level
 
 _WATCHED = (
     "If a scanner and its reference belong together, the middle of these values lies near z = 0, whoever the patients "

@@ -15,8 +15,9 @@ from plugins.contract import Acquisition, Finding, Result, Scope
 from reference_store.collecting import Collection, VolunteerRule
 from reference_store.comparison import Comparison, Refusal, RefusalCode
 from reference_store.observations import Observation, ObservationError, checked
+from reference_store.patient_watch import PatientValue
 from reference_store.phantom import PhantomRule, PhantomValues, measure
-from reference_store.quality import PatientValue, QualityLog, scanner_of
+from reference_store.quality import QualityLog, scanner_of
 from reference_store.values import Device
 from service.analyse.read_facts import text
 from service.analyse.read_layout import DEFAULT_LIMITS, read_header

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reference_store.comparison import Comparison, Question, Refusal, RefusalCode
+from reference_store.patient_watch import PatientValue, watch
 from reference_store.phantom import PhantomRule, PhantomValues, measure
-from reference_store.quality import Level, PatientValue, PhantomRow, QualityLog, chart, watch
+from reference_store.quality import Level, PhantomRow, QualityLog, chart
 from reference_store.quality_page import page
 from reference_store.reminders import reminders
 from reference_store.store import Store, load
