@@ -3,7 +3,8 @@
     python plugins/fasciculation/training/heldout.py FILE FIRST_SEED COUNT RATE_PER_MINUTE SECONDS [KIND ...]
 
 One JSON line a clip is added to FILE, with the truth beside what was found; clips that FILE has already are left out.
-A kind is one of the simulator's, or ``semi-`` and one: a real still made to move. ``figures.py FILE`` makes the tables.
+A kind is one of the simulator's, or ``semi-`` and one: a real still made to move, or ``still-`` and one: the same with
+stills of two sources in turn, so that hardly two clips share one. ``figures.py FILE`` makes the tables.
 Seeds below 5000 are for tuning and training; those from 5000 on are held out and looked at once (README.md says which).
 """
 
@@ -18,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from dataset import NAMES, match, name_of
-from semi import moving_clip
+from semi import drawn, in_turn, moving_clip
 
 from plugins.contract import Acquisition, ArrayFrames, Clip, NotAssessable, Side, Spacing, TissueRegion, View
 from plugins.fasciculation.assess import ClipResult, assess
@@ -38,8 +39,9 @@ class Peak:
 
 def clip_of(kind: str, seed: int, per_minute: float, duration_s: float) -> tuple[Cine, Clip]:
     """A scene and its clip, in memory."""
-    if kind.startswith("semi-"):
-        cine, warped = moving_clip(kind.removeprefix("semi-"), seed, per_minute, duration_s)
+    of_still, plain = kind.rpartition("-")[::2]
+    if of_still:
+        cine, warped = moving_clip(plain, seed, per_minute, duration_s, {"semi": drawn, "still": in_turn}[of_still])
         return cine, in_memory(warped_frames(warped), times_of(warped), cine)
     cine = scene(kind, seed, duration_s, per_minute)
     return cine, in_memory(frames(cine), times_of(cine), cine)

@@ -2,9 +2,10 @@
 
     python plugins/fasciculation/training/semi.py FOLDER FIRST_SEED COUNT RATE_PER_MINUTE SECONDS [KIND ...]
 
-Stills: muscle_timtrack (CC0, T. van der Zee; 115.25 px/cm) and muscle_longitudinal (Apache-2.0, N. Cronin and
-co-workers; scale not stated, taken as 45 mm of depth). Seeds below 5000 use the first two thirds of the stills in the
-order of their names, seeds from 5000 the last third: neighbours come from one subject.
+Stills: muscle_longitudinal (Apache-2.0, N. Cronin and co-workers; scale not stated, taken as 45 mm of depth) and, for
+clips of which each has a still of its own, also nerve_transverse (CC-BY-4.0, T. Kandaouroff: limbs across; taken as 35
+mm). Seeds below 5000 use the first two thirds of the stills in the order of their names, seeds from 5000 the last
+third: neighbours come from one subject.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
@@ -20,28 +22,57 @@ import numpy as np
 from simulate import grid_for, keep
 
 from plugins.contract import Box
-from service.demo.simulator import Picture, twitches
+from service.demo.simulator import Cine, Picture, twitches
 from service.demo.simulator.cine import schedule
 from service.demo.simulator.scenes import ASSESSABLE, MOVING, scene
 from service.demo.simulator.warped import WarpedCine, warped_frames
 
+KINDS = (*ASSESSABLE, *MOVING)
+HELD_OUT = 5000
+"""Seeds from here on take the last third of the stills."""
 DATA = Path(os.environ.get("NMUS_DATA", Path(__file__).parents[3].parent / "shared" / "data"))
 
 
-def stills(held_out: bool) -> list[tuple[Path, float]]:
-    """(file, mm per pixel after reduction)"""
-    long = sorted((DATA / "muscle_longitudinal" / "images").glob("*.png"))
-    cut = 2 * len(long) // 3
-    return [(path, 0.0) for path in (long[cut:] if held_out else long[:cut])]
+LONGITUDINAL, TRANSVERSE = ("muscle_longitudinal", 45.0), ("nerve_transverse", 35.0)
+"""Folder, and depth in mm that a picture is taken to show."""
 
 
-def picture_of(path: Path) -> tuple[np.ndarray, float]:
+@dataclass(frozen=True)
+class Still:
+    """A file and the depth it is taken to show."""
+
+    path: Path
+    depth_mm: float
+
+
+def stills(held_out: bool, source: tuple[str, float] = LONGITUDINAL) -> list[Still]:
+    """One part of a source's pictures, in the order of their names."""
+    files = sorted((DATA / source[0] / "images").glob("*.png"))
+    cut = 2 * len(files) // 3
+    return [Still(path, source[1]) for path in (files[cut:] if held_out else files[:cut])]
+
+
+def drawn(kind: str, seed: int) -> Still:
+    """A random still, the same one for every kind of a seed."""
+    files = stills(seed >= HELD_OUT)
+    return files[int(np.random.default_rng([seed, 11]).integers(len(files)))]
+
+
+def in_turn(kind: str, seed: int) -> Still:
+    """Every still of both sources comes once before any comes again; kinds of one seed have different ones."""
+    held_out = seed >= HELD_OUT
+    files = stills(held_out) + stills(held_out, TRANSVERSE)
+    order = np.random.default_rng([int(held_out), 12]).permutation(len(files))
+    return files[order[(seed * len(KINDS) + KINDS.index(kind)) % len(files)]]
+
+
+def picture_of(still: Still) -> tuple[np.ndarray, float]:
     """The tissue part of a still, 400 rows high, and its mm per pixel."""
-    grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    grey = cv2.imread(str(still.path), cv2.IMREAD_GRAYSCALE)
     part = grey[tissue_in(grey)]
     high = 400
     wide = round(part.shape[1] * high / part.shape[0])
-    return cv2.resize(part, (min(wide, 600), high), interpolation=cv2.INTER_AREA), 45 / high
+    return cv2.resize(part, (min(wide, 600), high), interpolation=cv2.INTER_AREA), still.depth_mm / high
 
 
 def tissue_in(grey: np.ndarray) -> tuple[slice, slice]:
@@ -55,11 +86,14 @@ def tissue_in(grey: np.ndarray) -> tuple[slice, slice]:
     return slice(top, top + high), slice(left, left + wide)
 
 
-def moving_clip(kind: str, seed: int, per_minute: float, duration_s: float):
+def moving_clip(
+    kind: str, seed: int, per_minute: float, duration_s: float, choose: Callable[[str, int], Still] = drawn
+) -> tuple[Cine, WarpedCine]:
     """A scene of a kind with its tissue replaced by a real still."""
-    files = stills(seed >= 5000)
+    still, spacing = picture_of(choose(kind, seed))
+    # the draw after that of a still by chance: clips made before stay what they were
     rng = np.random.default_rng([seed, 11])
-    still, spacing = picture_of(files[int(rng.integers(len(files)))][0])
+    rng.integers(len(stills(seed >= HELD_OUT)))
     cine = scene(kind, seed, duration_s, per_minute)
     # motions were drawn for the scene's own picture: give it the still's size and draw again
     picture = Picture(still.shape[0], still.shape[1], Box(0, 0, still.shape[1], still.shape[0]), spacing)
@@ -93,7 +127,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     folder, first, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     per_minute, seconds = float(sys.argv[4]), float(sys.argv[5])
-    kinds = sys.argv[6:] or [*ASSESSABLE, *MOVING]
+    kinds = sys.argv[6:] or KINDS
     folder.mkdir(parents=True, exist_ok=True)
     for seed in range(first, first + count):
         for kind in kinds:
