@@ -23,7 +23,7 @@ from plugins.images import Mask, Outline, Spacing
 from plugins.nerve_area import codes, flags, gates, tracing
 from plugins.nerve_area.confidence import confidence
 from plugins.nerve_area.measures import measured, values_of
-from plugins.nerve_area.seeds import Seed, SeedKind
+from plugins.nerve_area.seeds import MARKED, Seed, SeedKind
 from plugins.outlines import RegionInvalid, mask_of
 
 DRAWN = (SeedKind.OUTLINE, SeedKind.ELLIPSE)
@@ -64,10 +64,21 @@ class NerveImage:
             more.append(Line(self.alternative, LineRole.ALTERNATIVE, "found from the drawing"))
         return tuple(more)
 
+    @property
+    def drawn(self) -> bool:
+        """Whether a person drew the outline itself."""
+        return self.origin.endswith(tuple(DRAWN))
+
+    @property
+    def whose_outline(self) -> str:
+        """For a page: ``outline drawn: regions file, ellipse``, ``outline found from regions file, calipers``."""
+        if self.drawn or not self.origin.startswith(MARKED):
+            return f"outline {self.origin}"
+        return f"outline found from {self.origin.removeprefix(MARKED)}"
+
     def finding(self) -> Finding:
         """The numbers of this image, not compared: the average of the acquisition is."""
-        drawn = self.origin.endswith(tuple(DRAWN))
-        method = codes.OUTLINE_AS_DRAWN if drawn else codes.OUTLINE_FROM_SEED
+        method = codes.OUTLINE_AS_DRAWN if self.drawn else codes.OUTLINE_FROM_SEED
         return Finding(
             self.image,
             self.outlines[0],

@@ -57,7 +57,7 @@ def outline_page(
     nerve: NerveImage, acquisition: Acquisition, area: float, comparison: Comparison | Refusal | None
 ) -> Page:
     """The enlarged outline and the whole picture, with the numbers."""
-    text = [f"area {area:.1f} mm²", *limit_text(comparison), f"outline {nerve.origin}"]
+    text = [f"area {area:.1f} mm²", *limit_text(comparison), nerve.whose_outline]
     if nerve.confidence is not None:
         text.append(f"confidence {nerve.confidence:.2f}")
     text.extend(flag.sentence for flag in nerve.flags)

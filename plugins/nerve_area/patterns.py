@@ -22,7 +22,7 @@ class _Pattern:
 
 
 def pattern(exam: Exam) -> Conclusion:
-    """One of: none, focal at an entrapment site, several entrapment sites, multifocal, uniform; or not evaluable."""
+    """None, focal at an entrapment site, several of them, one other site, multifocal, uniform; or not evaluable."""
     compared = [area for area in exam.areas if area.enlarged is not None]
     if not compared:
         return Conclusion(
@@ -75,7 +75,11 @@ def _pattern(exam: Exam, compared: Sequence[Area]) -> _Pattern:
         return _Pattern(
             codes.UNIFORM, text + "Consistent with a uniform enlargement, as in hereditary demyelination.", over
         )
-    text = f"Enlarged at sites away from entrapment, others not: {listed}. "
+    others = ", others not" if len(over) < len(compared) else ""
+    if len(over) == 1:
+        text = f"Enlarged at one site away from entrapment{others}: {listed}. One site alone makes no pattern."
+        return _Pattern(codes.ONE_SITE, text, over)
+    text = f"Enlarged at sites away from entrapment{others}: {listed}. "
     return _Pattern(codes.MULTIFOCAL, text + "Consistent with a multifocal enlargement.", over)
 
 

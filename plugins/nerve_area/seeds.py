@@ -12,6 +12,9 @@ from plugins.images import Clip, Outline, Point, Region, RegionShape, Spacing
 from plugins.nerve_area.geometry import Ellipse, from_axis_ends
 from plugins.outlines import outline_of
 
+MARKED = "drawn: "
+"""How the origin of what a person drew or marked begins."""
+
 
 class SeedKind(StrEnum):
     """How much the drawing says; a report names it."""
@@ -47,7 +50,7 @@ class Seed:
         """For the report: ``drawn: presentation state, ellipse``."""
         if not self.regions:
             return str(self.kind)
-        return f"drawn: {self.regions[0].origin}, {self.kind}"
+        return f"{MARKED}{self.regions[0].origin}, {self.kind}"
 
     @property
     def points(self) -> tuple[Point, ...]:

@@ -156,6 +156,16 @@ def test_an_outline_beats_an_ellipse_beats_calipers_beats_a_point():
     assert "calipers" in analyse(clip(POINT, *CALIPERS), min_confidence=0.0)[0].region_origin
 
 
+def test_a_page_tells_a_drawn_outline_from_one_that_was_found():
+    def text(*drawn):
+        return analyse(clip(*drawn), min_confidence=0.0)[-1].pages[0].panels[0].text
+
+    assert "outline drawn: presentation state, ellipse" in text(ellipse())
+    found = next(line for line in text(*CALIPERS) if line.startswith("outline"))
+    assert found.startswith("outline found from ")
+    assert found.endswith(", calipers")
+
+
 def test_a_drawing_that_names_another_structure_is_left_alone():
     assert reason(analyse(clip(ellipse(structure="ulnar_nerve")))) is ReasonCode.NEEDS_REGION
 

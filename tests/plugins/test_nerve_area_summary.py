@@ -129,6 +129,17 @@ def test_patterns():
     assert pattern(wrist, big_forearm, result("ulnar_nerve", "mid_arm", 7.0, 11.0)) == codes.MULTIFOCAL.value
 
 
+def test_one_enlarged_site_away_from_entrapment_is_no_multifocal_pattern():
+    big_forearm = result("median_nerve", "forearm", 14.0, 10.0)
+    assert pattern(big_forearm) == codes.ONE_SITE.value
+    alone = conclude(big_forearm)["enlargement_pattern"].text
+    assert "multifocal" not in alone
+    assert "others not" not in alone
+    among = conclude(big_forearm, result("ulnar_nerve", "mid_arm", 7.0, 11.0))["enlargement_pattern"]
+    assert among.observations[0].value == codes.ONE_SITE
+    assert "others not" in among.text
+
+
 def test_a_uniform_pattern_takes_every_site_and_little_variability():
     def exam(last: float):
         return (
