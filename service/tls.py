@@ -184,6 +184,22 @@ def audit_context(settings: Audit) -> ssl.SSLContext:
     return context
 
 
+def trusting(ca_file: Path | None, setting: str) -> ssl.SSLContext:
+    """For ``https`` addresses: believes the authorities of a file, or the machine's own list without one.
+
+    Raises
+    ------
+    Misconfigured
+        The file, which ``setting`` names, holds no certificates.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # ssl.SSLError is one too
+        raise Misconfigured(
+            f"{setting} = {ca_file}: holds no certificates that can be read; give a PEM file"
+        ) from error
+
+
 def reason_of(error: OSError) -> str:
     """Why a handshake failed, in OpenSSL's words and without any of the peer's bytes."""
     if isinstance(error, TimeoutError):

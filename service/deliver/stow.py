@@ -7,7 +7,6 @@ that a service cannot take must not hold up its neighbours.
 from __future__ import annotations
 
 import secrets
-import ssl
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,9 +16,10 @@ from service import crash
 from service.config import Destination
 from service.deliver.answers import Answer, Fate, of_http
 from service.deliver.stow_answer import answers
-from service.errors import Misconfigured, Unreachable
+from service.errors import Unreachable
 from service.ledger import Outgoing
 from service.objects import Lying
+from service.tls import trusting
 
 _NOT_OURS_TO_MEND = {301, 302, 303, 307, 308, 401, 403, 404, 405, 407}
 """The address or the credentials are wrong: nothing is the object's fault, so none is held."""
@@ -108,7 +108,7 @@ def client(destination: Destination) -> httpx.Client:
     own = destination.password.get_secret_value()
     return httpx.Client(
         auth=httpx.BasicAuth(destination.username, own) if destination.username else None,
-        verify=_trust(destination),
+        verify=trusting(destination.ca_file, f"destination {destination.name}: ca_file"),
         timeout=httpx.Timeout(destination.timeout_seconds, connect=5),
         follow_redirects=False,
     )
@@ -129,16 +129,6 @@ def bearer(destination: Destination) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         raise Unreachable(f"{destination.name}: token_file cannot be read ({type(error).__name__})") from error
     return {"Authorization": f"Bearer {token}"}
-
-
-def _trust(destination: Destination) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=destination.ca_file)
-    except OSError as error:  # ssl.SSLError is one too
-        raise Misconfigured(
-            f"destination {destination.name}: ca_file = {destination.ca_file}: holds no certificates that can be read; "
-            "give a PEM file"
-        ) from error
 
 
 def _batches(objects: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:

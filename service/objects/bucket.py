@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from service.errors import Misconfigured
 from service.objects import StoreAway
 from service.objects.digests import Digests
 from service.objects.signing import EMPTY, Keys, authorisation, query_of, quoted
+from service.tls import trusting
 
 META = "x-amz-meta-sha256"
 """What we say of an object when it is put: SHA-256 of all its bytes."""
@@ -78,7 +78,7 @@ class Bucket:
         self._keys: Keys | None = None
         self._conditions = True
         self._client = httpx.Client(
-            verify=_trust(section),
+            verify=trusting(section.ca_file, "objects.ca_file"),
             timeout=httpx.Timeout(section.timeout_seconds, connect=min(5.0, section.timeout_seconds)),
             limits=_CONNECTIONS,
             follow_redirects=False,
@@ -222,15 +222,6 @@ class Bucket:
     def _away(self, reason: str) -> StoreAway:
         there = f"object store {self._section.endpoint}, bucket {self._section.bucket}"
         return StoreAway(f"{there}: {reason}; 'nmus doctor' looks at address, bucket, keys and certificate")
-
-
-def _trust(section: Objects) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=section.ca_file)
-    except OSError as error:  # ssl.SSLError is one too
-        raise Misconfigured(
-            f"objects.ca_file = {section.ca_file}: holds no certificates that can be read; give a PEM file"
-        ) from error
 
 
 def _parts(path: Path) -> Iterator[bytes]:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -17,8 +16,6 @@ import httpx
 import pytest
 from pydicom import dcmread
 
-from service.demo.exam import exam_shots
-from service.demo.exam_files import derived_uid, shot_dataset
 from service.demo.scanner import send
 from service.errors import Unreachable
 from service.ledger import JobState, Ledger, OutgoingState, open_ledger
@@ -27,11 +24,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "service"))
 sys.path.insert(0, str(Path(__file__).parent))
 from object_server import ObjectServer
 from postgresql_server import PostgreSql
-from test_many_machines import Machine
+from test_many_machines import STUDIES, Machine, free_ports, stills_of_studies
 
 pytestmark = pytest.mark.acceptance
 OUT_OF_RESOURCES = 0xA700
-STUDIES = 3
 
 
 @pytest.fixture
@@ -212,23 +208,9 @@ def there_study(here) -> str:
         ledger.close()
 
 
-def free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("127.0.0.1", 0))
-        two.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], two.getsockname()[1]
-
-
 @pytest.fixture
 def studies(tmp_path) -> list[Path]:
-    """A still of each of several studies."""
-    folder = tmp_path / "studies"
-    folder.mkdir()
-    for number in range(STUDIES):
-        shot = next(iter(exam_shots(20 + number)))
-        study = derived_uid(20 + number, "study")
-        shot_dataset(shot, 20 + number, 1, study).save_as(folder / f"{number}.dcm", enforce_file_format=True)
-    return sorted(folder.iterdir())
+    return stills_of_studies(tmp_path / "studies")
 
 
 def test_machines_with_no_folder_in_common(*, tmp_path, store, studies, pacs, destination, until) -> None:

@@ -73,7 +73,7 @@ class Machine:
 
 
 @pytest.fixture
-def machines(tmp_path, server, pacs, destination, free_ports) -> Iterator[Callable[[], list[Machine]]]:
+def machines(tmp_path, server, pacs, destination) -> Iterator[Callable[[], list[Machine]]]:
     address = server.database()
     shared = f'database = "{address}"'
     made = [Machine(tmp_path / name, name, free_ports(), shared) for name in ("east", "west")]
@@ -84,21 +84,20 @@ def machines(tmp_path, server, pacs, destination, free_ports) -> Iterator[Callab
         one.kill()
 
 
-@pytest.fixture
-def free_ports() -> Callable[[], tuple[int, int]]:
-    def ports() -> tuple[int, int]:
-        with socket.socket() as one, socket.socket() as two:
-            one.bind(("127.0.0.1", 0))
-            two.bind(("127.0.0.1", 0))
-            return one.getsockname()[1], two.getsockname()[1]
-
-    return ports
+def free_ports() -> tuple[int, int]:
+    with socket.socket() as one, socket.socket() as two:
+        one.bind(("127.0.0.1", 0))
+        two.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], two.getsockname()[1]
 
 
 @pytest.fixture
 def studies(tmp_path) -> list[Path]:
+    return stills_of_studies(tmp_path / "studies")
+
+
+def stills_of_studies(folder: Path) -> list[Path]:
     """A still of each of several studies."""
-    folder = tmp_path / "studies"
     folder.mkdir()
     for number in range(STUDIES):
         shot = next(iter(exam_shots(20 + number)))
