@@ -14,6 +14,9 @@ from plugins.fasciculation.judge import FASCICULATION
 PULSE = "arterial pulsation"
 SURE = 0.97
 """Confidence that a fasciculation needs where the picture moves; chosen on the clips of training."""
+FAINT_MM, FAINT = 0.1, 0.9
+"""Displacement under which more confidence is needed, and how much. Three false alarms in 21 min of real stills made to
+move were 0.07 mm of 0.76 to 0.78; of 149 true events there, 12 were as faint, and one of these as doubtful."""
 COLUMNS = (
     "event",
     "accepted",
@@ -39,8 +42,7 @@ def events_of(motion: ClipMotion, threshold: float) -> tuple[Event, ...]:
 
 def _event(judged: Judged, motion: ClipMotion, threshold: float) -> Event:
     each, verdict = judged.candidate, judged.verdict
-    needed = max(threshold, SURE) if judged.in_motion else threshold
-    accepted = verdict.confidence >= needed and not judged.beat
+    accepted = verdict.confidence >= _needed(judged, threshold) and not judged.beat
     centre = motion.grid.centre(each.row + 0.5, each.column + 0.5)
     numbers: dict[str, float] = {"peak_s": round(each.peak_s, 4), "in_motion": float(bool(judged.in_motion))}
     spacing = motion.grid.spacing
@@ -63,6 +65,12 @@ def _event(judged: Judged, motion: ClipMotion, threshold: float) -> Event:
         accepted=accepted,
         rejected_as=name,
     )
+
+
+def _needed(judged: Judged, threshold: float) -> float:
+    """Confidence from which this one counts."""
+    faint = FAINT if judged.candidate.height_mm < FAINT_MM else 0.0
+    return max(threshold, SURE if judged.in_motion else 0.0, faint)
 
 
 def tables_of(events: Sequence[Event], facts: Mapping[str, object]) -> dict[str, str]:

@@ -22,6 +22,9 @@ from plugins.contract import (
     View,
 )
 from plugins.fasciculation import Fasciculation
+from plugins.fasciculation.clip import motion_of
+from plugins.fasciculation.events import events_of
+from plugins.fasciculation.judge import Verdict
 from plugins.images import Box
 from service.demo.simulator import (
     Cine,
@@ -82,6 +85,20 @@ def test_every_twitch_is_found_in_its_time_and_place(twitching: tuple[Clip, tupl
         assert abs(event.properties["peak_s"] - known.peak_s) < 0.1
         assert np.hypot(event.centre[0] - known.centre[0], event.centre[1] - known.centre[1]) < 30
         assert 0.4 * known.peak_mm < event.properties["peak_displacement_mm"] < 1.2 * known.peak_mm
+
+
+@pytest.mark.parametrize(("height_mm", "confidence", "counts"), [(0.07, 0.8, 0), (0.07, 0.92, 1), (0.12, 0.8, 1)])
+def test_what_is_too_faint_to_be_sure_of_is_named_and_not_counted(
+    twitching: tuple[Clip, tuple[Twitched, ...]], height_mm: float, confidence: float, counts: int
+) -> None:
+    clip, _ = twitching
+    motion = motion_of(clip, clip.frame_times_s or ())
+    one = max(motion.judged, key=lambda each: each.verdict.confidence)
+    faint = replace(
+        one, candidate=replace(one.candidate, height_mm=height_mm), verdict=Verdict(confidence, "probe drift")
+    )
+    (event,) = events_of(replace(motion, judged=(faint,)), Fasciculation().threshold)
+    assert (int(event.accepted), event.rejected_as) == (counts, "" if counts else "probe drift")
 
 
 def test_what_moves_in_a_contraction_bears_its_name_and_is_no_part_of_the_rate() -> None:
