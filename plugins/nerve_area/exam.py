@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from plugins.contract import Acquisition, Comparison, Finding, FrameRef, Result, Scope, Side
 from plugins.images import Outline, Spacing
-from plugins.nerve_area import along
+from plugins.nerve_area import along, flags
 from reference_store import anatomy
 
 PLUGIN = "nerve_area"
@@ -32,6 +32,8 @@ class Area:
     shape: tuple[int, int]
     blocked: bool = False
     """A flag forbids to call it normal."""
+    in_parts: bool = False
+    """The sum of separate outlines, for which no published figure holds."""
     wrist_cm: float | None = None
     """Circumference of the wrist, where a drawing's label states it."""
 
@@ -103,6 +105,10 @@ class Exam:
         found = self.find((structure,), sites, side)
         return found[0] if found else None
 
+    def of_one_piece(self) -> Exam:
+        """Without nerves in parts: ratios and rules were published for whole ones."""
+        return Exam(tuple(area for area in self.areas if not area.in_parts))
+
     @property
     def sides(self) -> tuple[Side, ...]:
         """Sides that occur."""
@@ -156,6 +162,7 @@ def _area_of(acquisition: Acquisition, finding: Finding) -> Area | None:
         tissue.spacing if tissue else None,
         clip.frames.shape,
         any(flag.action == "block normal" for flag in finding.flags),
+        flags.TWO_PARTS in finding.flags,
         _wrist_cm(acquisition),
     )
 

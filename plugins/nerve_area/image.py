@@ -173,7 +173,7 @@ def _searched(place: Place) -> Found | NotAssessable:
     if trace is None:
         return NotAssessable(
             ReasonCode.NEEDS_REGION,
-            f"nothing that looks like a nerve was found at the {place.seed.kind} that was set",
+            f"nothing that looks like a nerve was found at the mark ({place.seed.kind})",
             "draw the outline or an ellipse around the nerve",
             place.image,
         )

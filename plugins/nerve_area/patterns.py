@@ -102,6 +102,4 @@ def _chance(compared: Sequence[Area]) -> str:
     count = len(compared)
     if count < 2:
         return ""
-    return (
-        f"In health, one of {count} areas or more lies above a 97.5th percentile in {100 * (1 - 0.975**count):.0f} %."
-    )
+    return f"In health, one or more of {count} areas lie above a 97.5th percentile in {100 * (1 - 0.975**count):.0f} %."

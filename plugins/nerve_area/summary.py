@@ -38,7 +38,7 @@ class NerveSummary:
         exam = exam_of(results)
         if not exam.areas:
             return ()
-        conclusions = [pattern(exam)]
+        conclusions, whole = [pattern(exam)], exam.of_one_piece()
         for figures in (
             ratios.wrist_forearm,
             ratios.side_to_side,
@@ -46,11 +46,11 @@ class NerveSummary:
             ratios.entrapment,
             ratios.swelling,
         ):
-            conclusions.extend(figures(exam))
+            conclusions.extend(figures(whole))
         asked = (BY_KEY[key] for key in dict.fromkeys((*self.protocols, *self.confirmed)))
         for protocol in asked:
             if not protocol.recalled or protocol.key in self.confirmed:
-                conclusions.extend(_verdict(protocol, exam))
+                conclusions.extend(_verdict(protocol, whole))
         shown = pages(exam)
         if shown:
             conclusions.append(Conclusion("nerve_map", "Nerve map", "All areas against their limits.", pages=shown))

@@ -23,7 +23,7 @@ from service.analyse.record import conclusion_record, records
 from service.analyse.regions import FileRegion, read_regions
 from service.analyse.run import Room, analyse, conclude_outside, ours, summarise
 from service.app import references_of, registry_of
-from service.commands.shared import add_json, add_settings, note, say, say_json, settings_of
+from service.commands.shared import add_json, add_settings, note, quantity, say, say_json, settings_of
 from service.config import Settings
 from service.errors import Misconfigured, Unanalysable
 from service.report.picture_copy import picture_copy, study_of
@@ -222,7 +222,7 @@ def _sentence(line: dict[str, Any]) -> str:
     if line["declined"]:
         declined = line["declined"]
         return f"{head}: {line['plugin'] or 'not analysed'}: {declined['text']} [{declined['remedy']}]"
-    numbers = ", ".join(f"{one['name']} {one['value']:.4g} {one['unit']}" for one in line["measurements"][:6])
+    numbers = ", ".join(f"{one['name']} {quantity(one['value'], one['unit'])}" for one in line["measurements"][:6])
     flags = "".join(f" ! {one['name']}" for one in line["flags"])
     return f"{head}: {line['plugin']} ({line['scope']}): {numbers}{flags}"
 

@@ -19,7 +19,7 @@ from typing import Any
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
-from service.commands.shared import say
+from service.commands.shared import quantity, say
 from service.demo.exam import Truth, write_exam
 from service.demo.pacs import StandInPacs
 from service.demo.returned import Returned, returned
@@ -161,7 +161,7 @@ def _table(exam: Returned | None, clip: Returned | None, truth: Truth) -> None:
     for report in filter(None, (exam, clip)):
         for one in report.values:
             if "all images" in one.tracking or one.measure == "fasciculations":
-                value = f"{one.value:.4g} {one.unit}".replace("[arb'U]", "grey levels").replace("{counts}", "").strip()
+                value = quantity(one.value, one.unit)
                 first, *more = wrap(one.comparison, _COMPARISON_WIDTH)
                 rows.append((one.structure, one.measure, value, first, truth_of(one, truth)))
                 rows.extend(("", "", "", line, "") for line in more)

@@ -52,6 +52,15 @@ def ledger_of(settings: Settings) -> Ledger:
     return open_ledger(folder, settings.service.database)
 
 
+_UNITS = {"1": "", "mm2": "mm²", "cm2": "cm²", "deg": "°", "{counts}": "", "{events}": ""}
+
+
+def quantity(value: float, unit: str) -> str:
+    """A value and its UCUM unit as a person writes them: ``9.61 mm²``, ``0.82``, ``78.4 grey levels``."""
+    words = _UNITS.get(unit, unit.replace("[arb'U]", "grey levels"))
+    return f"{value:.4g} {words}".strip()
+
+
 def say(text: str = "") -> None:
     """One line for a person."""
     print(text, flush=True)  # noqa: T201 - the command line speaks here

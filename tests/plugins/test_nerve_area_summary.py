@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ from plugins.contract import (
     TissueRegion,
     View,
 )
-from plugins.nerve_area import NerveSummary, codes
+from plugins.nerve_area import NerveSummary, codes, flags
 from plugins.nerve_area.protocols import PROTOCOLS, VERIFIED
 
 OUTLINE = ((10.0, 10.0), (30.0, 10.0), (30.0, 25.0), (10.0, 25.0), (10.0, 10.0))
@@ -161,6 +162,17 @@ def test_without_comparison_the_pattern_is_not_evaluable():
 def test_an_area_above_one_limit_alone_says_that_other_sites_are_missing():
     text = conclude(result("median_nerve", "wrist", 16.0, 13.0))["enlargement_pattern"].text
     assert "not excluded" in text
+
+
+def test_a_nerve_in_parts_enters_no_ratio_and_no_rule():
+    forearm = result("median_nerve", "forearm", 7.0)
+    whole = result("median_nerve", "wrist", 14.0)
+    finding = whole.outcomes[0]
+    parts = replace(whole, outcomes=(replace(finding, flags=(flags.TWO_PARTS,)),))
+    assert {"wrist_forearm_right", "protocol_cts_dutch_11"} <= set(conclude(whole, forearm))
+    said = conclude(parts, forearm)
+    assert not any(name.startswith(("wrist_forearm", "entrapment", "protocol_cts")) for name in said)
+    assert "nerve_map" in said
 
 
 def test_recalled_rules_are_off_until_confirmed():

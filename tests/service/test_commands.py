@@ -15,6 +15,7 @@ from PIL import Image
 from pydicom.data import get_testdata_file
 
 from service.commands import COMMANDS, main
+from service.commands.shared import quantity
 from service.demo.exam import exam_shots
 from service.demo.exam_files import shot_dataset
 from service.demo.simulator import twitches
@@ -86,6 +87,14 @@ def test_analyse_measures_a_picture_in_a_drawn_region_exactly(tmp_path, capsys):
     assert image["file"] == str(path)
     assert image["declined"] is None
     assert image["region_origin"].startswith("drawn: regions file")
+
+
+@pytest.mark.parametrize(
+    ("unit", "written"),
+    [("mm2", "9.612 mm²"), ("1", "9.612"), ("{counts}", "9.612"), ("[arb'U]/mm", "9.612 grey levels/mm")],
+)
+def test_values_are_written_as_a_person_writes_them(unit, written):
+    assert quantity(9.6123, unit) == written
 
 
 def test_analyse_says_why_not(tmp_path, capsys):
