@@ -61,15 +61,17 @@ def slant_deg(columns: Rows, rows: Rows, spacing: Spacing) -> float:
 
 
 def perpendicular_thickness_mm(borders: Borders, spacing: Spacing) -> float | None:
-    """Median over the central columns of the distance between the borders, along the perpendicular to their midline.
+    """Mean over the central columns of the distance between the borders, along the perpendicular to their midline.
 
     Exact for parallel fasciae at any slant; for fasciae that converge by an angle a the error is under 1 − cos(a/2).
+    The mean uses every column; the median follows the few in the middle of a muscle that tapers, and with them the
+    waves of speckle (on published pictures off by 0.79 instead of 0.67 %, see region/README.md).
     """
     part = borders.central()
     if len(part.columns) < FEWEST_COLUMNS:
         return None
     slant = np.radians(slant_deg(part.columns, (part.top + part.bottom) / 2, spacing))
-    return float(np.median(part.bottom - part.top) * spacing.row_mm * np.cos(slant))
+    return float(np.mean(part.bottom - part.top) * spacing.row_mm * np.cos(slant))
 
 
 def largest_height_mm(borders: Borders, spacing: Spacing) -> float:

@@ -26,7 +26,7 @@ FEWEST_OF_KIND = 2
 """Raised muscles, and spared ones, that make an involvement selective; raised ones that make it one nerve's."""
 FIRST_PAIR = (Side.LEFT, Side.RIGHT)
 SOURCE = "Wijntjes 2021 for the patterns; limits are proposals of nmus"
-SUPPLY_SOURCE = "supply after MRC, Aids to the Examination of the Peripheral Nervous System"
+SUPPLY_SOURCE = "supply after the Master Muscle List of Loyola University Chicago"
 
 
 @dataclass(frozen=True, slots=True)

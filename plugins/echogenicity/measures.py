@@ -37,7 +37,7 @@ _ALL = (
         "muscle_thickness",
         codes.THICKNESS,
         "mm",
-        "median distance between the inner edges of superficial and deep fascia over the central 80 % of the width, "
+        "mean distance between the inner edges of superficial and deep fascia over the central 80 % of the width, "
         "perpendicular to their midline; in cross-section the largest extent along the beam",
     ),
     Measure(

@@ -45,7 +45,9 @@ def errors(muscle: LongitudinalMuscle, found: Located) -> tuple[float, float, fl
     if found.outline is None:
         return None
     rows = np.array(found.outline)[:, 1]
-    thick = float(np.median(rows[POINTS : 2 * POINTS][::-1] - rows[:POINTS])) - muscle.thickness_mm / MM
+    # the middle four fifths, as thickness is measured
+    cut = POINTS // 10
+    thick = float(np.mean((rows[POINTS : 2 * POINTS][::-1] - rows[:POINTS])[cut:-cut])) - muscle.thickness_mm / MM
     upper, lower = np.array(found.superficial), np.array(found.deep)
     off = [float(np.median(np.abs(upper[:, 1] - FIELD.row0 - (muscle.upper_mm - 0.45) / MM)))]
     true = muscle.lower_mm + muscle.slope * (lower[:, 0] - FIELD.column0) * MM + 0.45

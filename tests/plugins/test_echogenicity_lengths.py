@@ -155,6 +155,16 @@ def test_thickness_of_parallel_fasciae_is_their_perpendicular_distance(height, t
     assert found == pytest.approx(expected, rel=1e-6)
 
 
+def test_thickness_of_a_muscle_that_swells_is_the_mean_over_the_central_four_fifths():
+    # 10 rows thick, and 30 in the last fifth, half of which is central: on the whole (7 * 10 + 1 * 30) / 8
+    outline = ((0.0, 50.0), (200.0, 50.0), (200.0, 80.0), (160.0, 80.0), (160.0, 60.0), (0.0, 60.0), (0.0, 50.0))
+    borders = borders_of(outline)
+    found = perpendicular_thickness_mm(borders, Spacing(0.1, 0.1))
+    slope = np.polyfit(borders.central().columns, (borders.central().top + borders.central().bottom) / 2, 1)[0]
+    # the median would say 1.0
+    assert found == pytest.approx(1.25 * np.cos(np.arctan(slope)), rel=0.01)
+
+
 @settings(max_examples=3, deadline=None)
 @given(factor=st.floats(0.6, 1.6))
 def test_spacing_scales_lengths_and_areas(muscle, value, factor):

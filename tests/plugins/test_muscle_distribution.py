@@ -140,3 +140,19 @@ def test_the_supply_speaks_of_muscles_that_the_catalogue_has() -> None:
     assert SUPPLY.keys() <= known
     assert all(supply.roots for supply in SUPPLY.values())
     assert {root[0] for supply in SUPPLY.values() for root in supply.roots} == set("CTLS")
+
+
+def test_the_roots_of_a_muscle_follow_each_other() -> None:
+    order = [
+        f"{letter}{number}"
+        for letter, last in (("C", 8), ("T", 12), ("L", 5), ("S", 5))
+        for number in range(1, last + 1)
+    ]
+    for structure, supply in SUPPLY.items():
+        places = sorted(order.index(root) for root in supply.roots)
+        assert places == list(range(places[0], places[-1] + 1)), structure
+
+
+def test_a_muscle_of_two_nerves_is_no_evidence_for_one() -> None:
+    assert not SUPPLY["iliopsoas"].nerves
+    assert not SUPPLY["flexor_digitorum_profundus"].nerves

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from plugins.echogenicity.region.geometry import COLUMNS, ROWS, Layer
-from plugins.echogenicity.region.tracing import DRAWN_BELOW, SHARE, traced
+from plugins.echogenicity.region.tracing import DRAWN_BELOW, SHARES, traced
 
 HEIGHT, WIDTH = 480, 400
 
@@ -30,16 +30,19 @@ def layer(top: float, bottom: float) -> Layer:
 
 def rows_of(found: Layer) -> tuple[float, float]:
     """Median rows of the picture, without the readers' habit of drawing below the brightest place."""
-    habit = SHARE * DRAWN_BELOW
-    return tuple(float(np.median(line) - habit) * HEIGHT / ROWS for line in (found.superficial, found.deep))  # type: ignore[return-value]
+    top, bottom = (
+        float(np.median(line) - share * DRAWN_BELOW) * HEIGHT / ROWS
+        for line, share in zip((found.superficial, found.deep), SHARES, strict=True)
+    )
+    return top, bottom
 
 
 @pytest.mark.parametrize("off", [-2.5, -1.0, 0.0, 1.0, 2.5])
-def test_a_line_beside_its_fascia_goes_half_way(off: float) -> None:
+def test_a_line_beside_its_fascia_goes_its_share_of_the_way(off: float) -> None:
     top, bottom = rows_of(traced(layer(100 + off, 300 - off), field((100, 120), (300, 120))))
-    # half of most of the way: what lies farther off counts less, so that the line stays where the network put it
-    for left in (top - 100, 300 - bottom):
-        assert left == pytest.approx((1 - 0.82 * SHARE) * off, abs=0.15 + 0.18 * SHARE * abs(off))
+    # its share of most of the way: what lies farther off counts less, so that the line stays where the network put it
+    for left, share in zip((top - 100, 300 - bottom), SHARES, strict=True):
+        assert left == pytest.approx((1 - 0.82 * share) * off, abs=0.15 + 0.18 * share * abs(off))
 
 
 def test_a_brighter_line_farther_off_does_not_take_the_line_away() -> None:

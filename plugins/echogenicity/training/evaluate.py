@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from plugins.echogenicity.borders import CENTRAL
 from plugins.echogenicity.region.contact import in_sight, squeezed
 from plugins.echogenicity.region.decoding import Reading, readings
 from plugins.echogenicity.region.field import field_mask, field_of_view
-from plugins.echogenicity.region.geometry import COLUMNS, ROWS, Rows, outline_of
+from plugins.echogenicity.region.geometry import COLUMNS, ROWS, Layer, Rows, outline_of
 from plugins.echogenicity.region.network import maps_of, session, unmarked_field, views_of
 from plugins.echogenicity.region.tracing import traced
 from plugins.echogenicity.training import negatives, simulate, truth
@@ -55,6 +56,13 @@ def in_picture(rows: Rows, box: Box, width: int) -> Rows:
     return line
 
 
+def _measured(layer: Layer, box: Box, width: int) -> npt.NDArray[np.bool_]:
+    """The columns of the picture that thickness is read from: the middle of those that the layer is seen in."""
+    first, stop = (box.column0 + edge * (box.column1 - box.column0) / COLUMNS for edge in (layer.first, layer.stop))
+    away = np.abs(np.arange(width) + 0.5 - (first + stop) / 2)
+    return np.asarray(away <= CENTRAL * (stop - first) / 2)
+
+
 def judged(case: truth.Case, networks: Networks) -> Row:
     """All that is asked of one picture."""
     box, found = read(case.grey, networks)
@@ -62,9 +70,9 @@ def judged(case: truth.Case, networks: Networks) -> Row:
     height, width = case.grey.shape
     upper, lower = in_picture(layer.superficial, box, width), in_picture(layer.deep, box, width)
     off = [float(np.nanmedian(np.abs(a - b))) for a, b in ((upper, case.superficial), (lower, case.deep))]
-    shared = np.isfinite(case.superficial) & np.isfinite(case.deep) & np.isfinite(upper)
-    true = float(np.median((case.deep - case.superficial)[shared]))
-    mine = float(np.median((lower - upper)[shared]))
+    shared = np.isfinite(case.superficial) & np.isfinite(case.deep) & _measured(layer, box, width)
+    true = float(np.mean((case.deep - case.superficial)[shared]))
+    mine = float(np.mean((lower - upper)[shared]))
     return {
         "number": case.number,
         "fold": case.fold,
