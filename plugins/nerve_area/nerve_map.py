@@ -39,18 +39,24 @@ def _maps(title: str, exam: Exam, order: Sequence[str]) -> list[Page]:
 
 
 def _map(title: str, places: dict[str, list[Area]]) -> Page:
-    """Areas in per cent of their upper limits, a colour a side; beside them the figures and sources."""
+    """Areas in per cent of their upper limits, a colour a side; beside them the figures and sources.
+
+    Where nothing has a limit there is nothing to plot.
+    """
     rows = [(index, area) for index, name in enumerate(places) for area in places[name]]
     series = [Series("limit", (100.0, 100.0), (-0.5, len(places) - 0.5), label="upper limit")]
     for side in Side:
         mine = [(100 * area.mm2 / area.limit, float(index)) for index, area in rows if area.side is side and area.limit]
         if mine:
             series.append(Series("points", tuple(x for x, _ in mine), tuple(y for _, y in mine), label=str(side)))
+    # an area is read against nothing as well as against its limit: the axis begins at zero
+    series.append(Series("line", (0.0,), (0.0,)))
     labels = (name if any(area.limit for area in of) else f"{name} (no limit)" for name, of in places.items())
     chart = Chart("Area against its limit", "area, % of the upper limit", "", tuple(series), tuple(labels))
     sources = dict.fromkeys(a.comparison.source for _, a in rows if a.comparison is not None and a.limit is not None)
     text = (*(_row(name, of) for name, of in places.items()), "", *(f"Limits: {source}." for source in sources))
-    return Page(title, (Panel(chart=chart), Panel("Areas in mm²", text=text)), (CONVENTION,))
+    plotted = (Panel(chart=chart),) if any(area.limit for _, area in rows) else ()
+    return Page(title, (*plotted, Panel("Areas in mm²", text=text)), (CONVENTION,))
 
 
 def _row(name: str, areas: Sequence[Area]) -> str:

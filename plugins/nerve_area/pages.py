@@ -60,7 +60,8 @@ def outline_page(
     text = [f"area {area:.1f} mm²", *limit_text(comparison), nerve.whose_outline]
     if nerve.confidence is not None:
         text.append(f"confidence {nerve.confidence:.2f}")
-    text.extend(flag.sentence for flag in nerve.flags)
+    # a flag may have been the reason why nothing was compared
+    text.extend(flag.sentence for flag in nerve.flags if not any(flag.sentence in line for line in text))
     enlarged = enlarged_panel(nerve, f"{place_of(acquisition)}: {area:.1f} mm²", tuple(text))
     whole = Panel("whole picture", nerve.image, lines=tuple(Line(outline) for outline in nerve.outlines))
     return Page(f"Nerve area: {place_of(acquisition)}", (enlarged, whole), (CONVENTION,))

@@ -175,6 +175,15 @@ def test_a_nerve_in_parts_enters_no_ratio_and_no_rule():
     assert "nerve_map" in said
 
 
+def test_a_map_begins_at_zero_and_plots_nothing_where_nothing_has_a_limit():
+    chart, figures = conclude(result("median_nerve", "wrist", 16.0, 13.0))["nerve_map"].pages[0].panels
+    assert min(x for series in chart.chart.series for x in series.x) == 0
+    assert "16.0 (above); limit 13.0" in figures.text[0]
+    (alone,) = conclude(result("median_nerve", "wrist", 16.0))["nerve_map"].pages[0].panels
+    assert alone.chart is None
+    assert "16.0; not compared" in alone.text[0]
+
+
 def test_recalled_rules_are_off_until_confirmed():
     wrist = result("median_nerve", "wrist", 10.5)
     assert "protocol_cts_10" not in conclude(wrist)
