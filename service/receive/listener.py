@@ -142,6 +142,33 @@ class StorageProvider:
             server.maximum_unestablished = settings.maximum_unestablished_per_address
 
     def _listen(self, port: int, secure: Server | None) -> GuardedServer:
+        extras: dict[str, object] = {}
+        if is_known_version():
+            association = type("NmusAssociation", (CommittingAssociation,), {"taker": self._reception})
+            extras["request_handler"] = type(
+                "NmusRequestHandler", (GuardedRequestHandler,), {"association_class": association}
+            )
+        address = (self._settings.host, port)
+        try:
+            made: GuardedServer = self._ae.make_server(
+                address,
+                ae_title=self._settings.ae_title,
+                contexts=[build_context(Verification)],
+                evt_handlers=self._handlers(),
+                server_class=self._server_class(secure),
+                **extras,
+            )
+        except OSError as error:
+            raise Misconfigured(
+                f"listener.host, listener.{'tls_port' if secure else 'port'} = {address[0]}:{address[1]}: cannot "
+                f"listen ({error.strerror}); "
+                "give a free port and an address of this machine"
+            ) from error
+        self._ae._servers.append(made)
+        return made
+
+    def _handlers(self) -> list[tuple[evt.EventType, Callable[..., int | None]]]:
+        """What is done at which of pynetdicom's events."""
         handlers = [(evt.EVT_REQUESTED, self._requested), (evt.EVT_C_ECHO, _echoed), (evt.EVT_ACCEPTED, self._accepted)]
         # for what comes after a commitment was answered on this association, when pynetdicom reads it
         handlers.append((evt.EVT_C_STORE, self._reception.handle_store))
@@ -149,13 +176,11 @@ class StorageProvider:
             handlers += self._commitment.handlers
         if self._log is not None:
             handlers += self._log.handlers
-        extras: dict[str, object] = {}
-        if is_known_version():
-            association = type("NmusAssociation", (CommittingAssociation,), {"taker": self._reception})
-            extras["request_handler"] = type(
-                "NmusRequestHandler", (GuardedRequestHandler,), {"association_class": association}
-            )
-        server = type(
+        return handlers
+
+    def _server_class(self, secure: Server | None) -> type[GuardedServer]:
+        """pynetdicom makes the server itself: what ours needs goes with its class."""
+        return type(
             "NmusServer",
             (GuardedServer,),
             {
@@ -168,24 +193,6 @@ class StorageProvider:
                 "request_queue_size": 128,
             },
         )
-        address = (self._settings.host, port)
-        try:
-            made: GuardedServer = self._ae.make_server(
-                address,
-                ae_title=self._settings.ae_title,
-                contexts=[build_context(Verification)],
-                evt_handlers=handlers,
-                server_class=server,
-                **extras,
-            )
-        except OSError as error:
-            raise Misconfigured(
-                f"listener.host, listener.{'tls_port' if secure else 'port'} = {address[0]}:{address[1]}: cannot "
-                f"listen ({error.strerror}); "
-                "give a free port and an address of this machine"
-            ) from error
-        self._ae._servers.append(made)
-        return made
 
     def _requested(self, event: evt.Event) -> None:
         """Refuse who may not come; else offer exactly what was proposed and is taken."""
