@@ -33,6 +33,7 @@ from service.demo.simulator import (
     PassiveMovement,
     Picture,
     TransverseMuscle,
+    Tremor,
     Twitch,
     Twitched,
     frame_times_s,
@@ -143,6 +144,22 @@ def test_without_twitches_the_answer_says_what_it_cannot_exclude() -> None:
     assert value(finding, "rate_not_excluded") == pytest.approx(3.0 / (10 / 60), rel=0.02)
     assert "cannot be excluded" in finding.observations[0].text
     assert any(flag.name == "short-observation" for flag in finding.flags)
+
+
+def test_fine_motion_is_told_only_when_asked_for_and_as_not_validated() -> None:
+    restless = Tremor(0.0, 10.0, (17.5, 14.0), size_mm=(6.0, 4.0), sd_mm=0.06)
+    moving = clip_of(Cine(MUSCLE, SMALL, (restless,), duration_s=10.0, seed=9))
+
+    def observed(clip: Clip, plugin: Fasciculation) -> dict[str, str]:
+        (finding,) = plugin.analyse(acquisition_of(clip), NoReferences())
+        assert isinstance(finding, Finding)
+        return {each.name: each.text for each in finding.observations}
+
+    asked = observed(moving, Fasciculation(fine_motion=True))
+    assert "not validated" in asked["fine_motion"] and "look alike" in asked["fine_motion"]
+    assert "fine_motion" not in observed(moving, Fasciculation())
+    still = clip_of(Cine(MUSCLE, SMALL, (), duration_s=10.0, seed=6))
+    assert "fine_motion" not in observed(still, Fasciculation(fine_motion=True))
 
 
 def test_passive_movement_is_not_assessable_and_never_none_found() -> None:
