@@ -38,13 +38,13 @@ SHOWN = (
     ("pennation_angle", "Pennation angle", "°"),
 )
 MARGIN_PX = 24
+LEAST_RANGE = 10.0
+"""Grey levels on either side of the mean that the chart of repeats shows at least: small differences look small."""
 
 
 def image_page(image: ImageValues, acquisition: Acquisition) -> Page:
     """One image with its outline and values, and the depth profile of its region."""
-    values = [
-        f"{label}: {image.values[name]:.1f} {unit}".rstrip() for name, label, unit in SHOWN if name in image.values
-    ]
+    values = [_words_of(image.values[name], None, label, unit) for name, label, unit in SHOWN if name in image.values]
     text = (*values, f"Region {image.chosen.origin}", "Single image: not compared")
     panels = (replace(_picture(image), text=text), *_profile_panel((image,)))
     return Page(title=title_of(acquisition), panels=panels, footer=_sentences(image.flags))
@@ -62,7 +62,7 @@ def muscle_page(
     return Page(
         title=f"{title_of(acquisition)}, mean of {len(images)} image{'s' if len(images) > 1 else ''}",
         panels=(
-            _picture(shown),
+            _nearest(shown, images),
             *_map_panel(shown),
             *_profile_panel(images),
             *_repeats_panel(images, named["echo_intensity_mean"]),
@@ -93,6 +93,9 @@ def repeats_chart(images: Sequence[ImageValues], measurement: Measurement) -> Ch
     numbers = tuple(float(number + 1) for number in range(len(images)))
     series.append(Series("points", numbers, tuple(i.values["echo_intensity_mean"] for i in images), label="image"))
     series.append(Series("line", ends, (measurement.value,) * 2, label="mean"))
+    low, high = measurement.value - LEAST_RANGE, measurement.value + LEAST_RANGE
+    # a band of one point draws nothing and widens the axis
+    series.append(Series("band", (1.0,), (max(low, 0.0),), (high,)))
     return Chart("Repeated images", "image", "echo intensity (grey level)", tuple(series))
 
 
@@ -122,6 +125,14 @@ def _picture(image: ImageValues) -> Panel:
         lines=(outline, *image.lines),
         scale_bar=True,
     )
+
+
+def _nearest(shown: ImageValues, images: Sequence[ImageValues]) -> Panel:
+    """The picture that stands for the average, by the number that it has in the charts beside it."""
+    if len(images) < 2:
+        return replace(_picture(shown), title="Image")
+    number = next(number for number, image in enumerate(images, start=1) if image is shown)
+    return replace(_picture(shown), title=f"Image {number}, nearest to the mean")
 
 
 def _map_panel(image: ImageValues) -> tuple[Panel, ...]:
@@ -159,8 +170,14 @@ def _words(values: Sequence[str], echo: Measurement, finding: Finding) -> tuple[
 
 
 def _value_line(measurement: Measurement, label: str, unit: str) -> str:
-    spread = f" ± {measurement.uncertainty:.1f}" if measurement.uncertainty is not None else ""
-    return f"{label}: {measurement.value:.1f}{spread} {unit}".rstrip()
+    return _words_of(measurement.value, measurement.uncertainty, label, unit)
+
+
+def _words_of(value: float, uncertainty: float | None, label: str, unit: str) -> str:
+    """``Thickness: 12.7 ± 0.4 mm``, with a true minus sign and degrees at the number."""
+    spread = f" ± {uncertainty:.1f}" if uncertainty is not None else ""
+    number = f"{value:.1f}".replace("-", "−")
+    return f"{label}: {number}{spread}{unit if unit == '°' else f' {unit}'}".rstrip()
 
 
 def _sentences(raised: Sequence[Flag]) -> tuple[str, ...]:

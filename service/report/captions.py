@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from plugins.contract import (
@@ -30,6 +31,12 @@ _UNITS = {
     "[arb'U]/mm": "/mm",
 }
 _SHORT = {"Standard Deviation": "SD", "Standard deviation": "SD"}
+_BRIEF = {
+    "Pennation angle to the deep aponeurosis": "Pennation angle",
+    "Subcutaneous tissue thickness": "Subcutaneous tissue",
+    "Echogenicity slope over depth": "Slope with depth",
+}
+"""Names of codes that are too long for a line of several values; the report has them in full."""
 _MOST_VALUES = 4
 """Values named under a picture; the report holds all of them."""
 
@@ -51,12 +58,13 @@ def place(acquisition: Acquisition) -> str:
 
 def value(measurement: Measurement) -> str:
     """``Echogenicity (mean) 78.4 ± 2.1`` or ``Area 9.6 mm²``."""
-    name = measurement.code.meaning
+    name = _BRIEF.get(measurement.code.meaning, measurement.code.meaning)
     if measurement.derivation is not None:
         name = f"{name} ({_SHORT.get(measurement.derivation.meaning, measurement.derivation.meaning.lower())})"
-    spread = f" ± {figure(measurement.uncertainty)}" if measurement.uncertainty is not None else ""
-    unit = _UNITS.get(measurement.unit, f" {measurement.unit}")
-    return f"{name} {figure(measurement.value)}{spread}{unit}"
+    shown = figure(measurement.value)
+    if measurement.uncertainty is not None:
+        shown = _with_spread(measurement.value, measurement.uncertainty)
+    return f"{name} {shown}{_UNITS.get(measurement.unit, f' {measurement.unit}')}"
 
 
 def figure(number: float) -> str:
@@ -64,6 +72,13 @@ def figure(number: float) -> str:
     if number == int(number) and abs(number) < 1e6:
         return str(int(number))
     return f"{number:.0f}" if 1000 <= abs(number) < 1e6 else f"{number:.3g}"
+
+
+def _with_spread(number: float, spread: float) -> str:
+    """A value of three figures and its spread, both with the same decimals: more of them say nothing."""
+    decimals = min(max(2 - math.floor(math.log10(max(abs(number), 0.1))), 0), 3)
+    small = 0 < spread < 0.5 * 10**-decimals
+    return f"{number:.{decimals}f} ± {spread:.1g}" if small else f"{number:.{decimals}f} ± {spread:.{decimals}f}"
 
 
 def compared(measurement: Measurement) -> str | None:

@@ -59,19 +59,19 @@ def shown_part(clip: Clip, points: Sequence[Point]) -> tuple[Box, Spacing | None
 def _draw_caption(canvas: Canvas, caption: Caption) -> None:
     width, middle, y = WIDTH * _MIDDLE, WIDTH / 2, HEIGHT - _STRIP + 14.0
     bottom = HEIGHT - 34
-    blocks = (
-        [(line, 31, WHITE, True) for line in wrapped(caption.title, 31, width, bold=True, lines=1)]
-        + [(line, 24, WHITE, False) for text in caption.values for line in wrapped(text, 24, width, lines=2)]
-        + [(line, 20, AMBER, False) for text in caption.flags for line in wrapped(text, 20, width, lines=2)]
-        + [(line, 20, MUTED, False) for text in caption.comparison for line in wrapped(text, 20, width, lines=2)]
-    )
-    for number, (words, size, colour, bold) in enumerate(blocks, 1):
-        needed = size * 1.25 + (0 if number == len(blocks) else _MORE_HEIGHT)
+    blocks = [(wrapped(caption.title, 31, width, bold=True, lines=1), 31, WHITE, True)]
+    kinds = ((caption.values, 24, WHITE), (caption.flags, 20, AMBER), (caption.comparison, 20, MUTED))
+    for texts, size, colour in kinds:
+        blocks += [(wrapped(text, size, width, lines=2), size, colour, False) for text in texts]
+    for number, (lines, size, colour, bold) in enumerate(blocks, 1):
+        needed = size * (1.27 * len(lines) - 0.02) + (0 if number == len(blocks) else _MORE_HEIGHT)
         if y + needed > bottom:
+            # never half a sentence
             canvas.text((middle, y), "… more in the structured report", 19, AMBER, anchor="ma")
             break
-        canvas.text((middle, y), words, size, colour, bold=bold, anchor="ma")
-        y += size * 1.27
+        for words in lines:
+            canvas.text((middle, y), words, size, colour, bold=bold, anchor="ma")
+            y += size * 1.27
     canvas.text((middle, HEIGHT - 10), caption.footer, 17, MUTED, anchor="ms")
 
 

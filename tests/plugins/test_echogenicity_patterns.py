@@ -271,6 +271,8 @@ def test_pages_show_outline_profile_repeats_and_band(muscle):
     assert 0 == heat.low < np.nanmedian(heat.values) < heat.high <= 260
     assert page.title == "Biceps brachii, left, longitudinal, mean of 3 images"
     assert page.panels[0].crop == Box(20, 20, 380, 280)
+    nearest = page.panels[0].title.removeprefix("Image ").removesuffix(", nearest to the mean")
+    assert images[int(nearest) - 1].image == average.image
     drawn = [series for panel in page.panels if panel.chart for series in panel.chart.series]
     assert {"points", "line"} <= {series.kind for series in drawn}
     assert [(series.y[0], series.y2[0]) for series in drawn if series.kind == "band" and series.label] == [(40, 90)]

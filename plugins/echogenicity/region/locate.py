@@ -94,7 +94,8 @@ def _against(share: float, view: View, structure: str | None, spacing: Spacing |
     if structure in SEVERAL:
         return "the name means several muscles, and only the first under the skin is found"
     if share < card().threshold:
-        return f"the two fasciae are not clear enough (right in {share:.0%} of such pictures)"
+        often = "fewer than 1 %" if share < 0.01 else f"{100 * share:.0f} %"
+        return f"the two fasciae are not clear enough (right in {often} of such pictures)"
     if spacing is not None:
         limits = thickness_of(structure)
         found_mm = thickness_rows * spacing.row_mm

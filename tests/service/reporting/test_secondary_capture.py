@@ -140,11 +140,36 @@ def test_the_corners_stay_as_the_image_is(clip, finding) -> None:
     assert not difference[: HEIGHT // 2].any()
 
 
+@pytest.mark.parametrize(
+    ("number", "spread", "words"),
+    [
+        (86.98, 1.83, "87.0 ± 1.8"),
+        (6.188, 0.0981, "6.19 ± 0.10"),
+        (-32.8, 2.9, "-32.8 ± 2.9"),
+        (9.9, 4e-4, "9.90 ± 0.0004"),
+    ],
+)
+def test_a_value_and_its_spread_have_the_same_decimals(finding, number, spread, words) -> None:
+    measurement = replace(finding.measurements[0], value=number, uncertainty=spread)
+    assert value(measurement).endswith(words)
+
+
+def test_a_doubt_that_does_not_fit_whole_is_left_to_the_report(clip) -> None:
+    def drawn(*flags: str) -> np.ndarray:
+        return overlay(clip, 0, (), Caption("title", ("value " * 25,), (), flags))
+
+    doubt, other = "doubt " * 25, "other " * 25
+    assert (drawn(doubt, doubt) != drawn(doubt, other)).any()
+    # with a third there is room for the first and the hint at the report, and not for half of the second
+    assert (drawn(doubt, doubt, doubt) == drawn(doubt, other, doubt)).all()
+    assert (drawn(doubt, doubt, doubt) != drawn(other, doubt, doubt)).any()
+
+
 def test_the_caption_says_value_comparison_with_its_source_and_every_doubt(clip, finding) -> None:
     result = content(clip, finding).results[0]
     caption = of_finding(result, finding, None, "")
     assert caption.title == "Left biceps brachii · transverse"
-    assert caption.values == ("Echogenicity (mean) 78.4 ± 2.14",)
+    assert caption.values == ("Echogenicity (mean) 78.4 ± 2.1",)
     assert caption.comparison[0] == (
         "Echogenicity: z +2.4, percentile 99.2, expected 60 ± 8, above mean + 2 SD · "
         "invented volunteers, n=120 (synthetic-test)"
