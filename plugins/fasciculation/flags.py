@@ -32,6 +32,12 @@ MOTION = Flag(
     Action.BLOCK_NORMAL,
     "Part of the clip moved too much to be judged; that time is not counted as observed.",
 )
+DARK_FIELD = Flag(
+    "dark-field",
+    Action.BLOCK_NORMAL,
+    "Part of the field has too little texture to be followed: fasciculations there are not seen.",
+    "Raise the gain or reduce the depth, use more gel, avoid bone and vessels.",
+)
 TIME_BASE = Flag(
     "time-base",
     Action.BLOCK_NORMAL,

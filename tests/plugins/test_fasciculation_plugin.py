@@ -146,6 +146,16 @@ def test_without_twitches_the_answer_says_what_it_cannot_exclude() -> None:
     assert any(flag.name == "short-observation" for flag in finding.flags)
 
 
+def test_a_field_that_is_half_dark_is_flagged(twitching: tuple[Clip, tuple[Twitched, ...]]) -> None:
+    clip, _ = twitching
+    pictures = np.stack(list(clip.frames.stream()))
+    pictures[:, 170:] = 0
+    (dark,) = (flag for flag in found_in(clip, frames=ArrayFrames(pictures)).flags if flag.name == "dark-field")
+    share = int(dark.sentence.rsplit("Here: ", 1)[1].removesuffix(" %."))
+    assert share == pytest.approx(100 * (290 - 170) / 280, abs=6)
+    assert not any(flag.name == "dark-field" for flag in found_in(clip).flags)
+
+
 def test_fine_motion_is_told_only_when_asked_for_and_as_not_validated() -> None:
     restless = Tremor(0.0, 10.0, (17.5, 14.0), size_mm=(6.0, 4.0), sd_mm=0.06)
     moving = clip_of(Cine(MUSCLE, SMALL, (restless,), duration_s=10.0, seed=9))
