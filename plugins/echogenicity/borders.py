@@ -65,7 +65,7 @@ def perpendicular_thickness_mm(borders: Borders, spacing: Spacing) -> float | No
 
     Exact for parallel fasciae at any slant; for fasciae that converge by an angle a the error is under 1 − cos(a/2).
     The mean uses every column; the median follows the few in the middle of a muscle that tapers, and with them the
-    waves of speckle (on published pictures off by 0.79 instead of 0.67 %, see region/README.md).
+    waves of speckle (on published pictures off by 0.79 instead of 0.67 %, folds 0 to 2).
     """
     part = borders.central()
     if len(part.columns) < FEWEST_COLUMNS:

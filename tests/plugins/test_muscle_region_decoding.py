@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plugins.echogenicity.region.confidence import confidence, score
+from plugins.echogenicity.region.confidence import DEEP, DEEP_WEIGHT, confidence, score
 from plugins.echogenicity.region.decoding import BEND, EDGE_SHARE, USUAL_FASCIA, Evidence, best_paths, readings
 from plugins.echogenicity.region.geometry import COLUMNS, ROWS, Layer, line_points, outline_of
 from plugins.echogenicity.region.layers import layers_between, ridges
@@ -102,6 +102,22 @@ def test_confidence_grows_with_the_score_and_stays_a_share() -> None:
     strong = Evidence((1.0, 1.0), (1.0, 1.0), 1.0, 0.0)
     assert score(strong) == 0
     assert 0 <= confidence(weak, (4.0, 2.0)) < confidence(strong, (4.0, 2.0)) <= 1
+
+
+def test_weak_evidence_weighs_more_for_a_muscle_that_takes_most_of_the_field() -> None:
+    def of(share: float, mass: float = 0.8) -> float:
+        return score(Evidence((1.0, mass), (1.0, 1.0), 1.0, 0.0, share=share))
+
+    assert of(DEEP[0]) == of(0.3)
+    assert of(DEEP[1]) == of(0.9) == pytest.approx(DEEP_WEIGHT * of(0.3))
+    assert of(DEEP[1]) < of(sum(DEEP) / 2) < of(DEEP[0])
+    # perfect evidence stays perfect
+    assert of(0.9, mass=1.0) == 0
+
+
+def test_a_reading_knows_what_share_of_the_field_it_takes() -> None:
+    (found, *_) = readings(maps(np.full(COLUMNS, 64.0), np.full(COLUMNS, 192.0)))
+    assert found.evidence.share == pytest.approx(0.5, abs=0.02)
 
 
 def test_points_lie_on_the_line_by_pixel_edges() -> None:

@@ -65,6 +65,8 @@ class Evidence:
     """Mean distance in rows between the views' own paths and the common one."""
     kink: float = 0.0
     """Largest sudden departure of either line from a simple curve, in rows; see ``curves``."""
+    share: float = 0.0
+    """Share of the field's depth that lies between the lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,7 @@ def _reading(maps: _Maps, paths: tuple[Path, Path], spread: float, fascia_scale:
         agreement=float((muscle & between).sum() / max((muscle | between).sum(), 1)),
         spread=spread,
         kink=max(kink(top), kink(bottom)),
+        share=float(np.median(bottom - top)) / ROWS,
     )
     return Reading(layer, evidence)
 

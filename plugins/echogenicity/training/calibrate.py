@@ -36,7 +36,8 @@ in 64 a line within the skin. Found among the pictures that the network trained 
 
 def evidence_of(row: Row) -> Evidence:
     one = row["evidence"]
-    return Evidence(tuple(one["mass"]), tuple(one["presence"]), one["agreement"], one["spread"], one["kink"])
+    lists = tuple(one["mass"]), tuple(one["presence"])
+    return Evidence(*lists, one["agreement"], one["spread"], one["kink"], one["share"])
 
 
 def logistic(scores: Floats, right: npt.NDArray[np.bool_]) -> tuple[float, float]:
