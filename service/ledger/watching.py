@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 
-_LOOK_S, _ALERT_LOOK_S = 0.02, 0.004
+_LOOK_S, _ALERT_LOOK_S = 0.02, 0.001
 """SQLite counts commits in shared memory; asking costs microseconds and no disk access."""
 _ALERT_S = 2.0
 """One change announces the next: for so long after it the looks come closer."""

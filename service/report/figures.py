@@ -61,9 +61,11 @@ def draw_image(canvas: Canvas, field: Field, grey: Grey) -> None:
     """Lay the cropped image into its field."""
     box = field.crop
     part = np.ascontiguousarray(grey[box.row0 : box.row1, box.column0 : box.column1])
-    method = cv2.INTER_CUBIC if field.scale[0] > 1 else cv2.INTER_AREA
-    shown = cv2.resize(part, (int(field.width), int(field.height)), interpolation=method)
-    canvas.paste_grey(np.asarray(shown, np.uint8), int(field.x), int(field.y))
+    size = (int(field.width), int(field.height))
+    if size != (part.shape[1], part.shape[0]):
+        method = cv2.INTER_CUBIC if field.scale[0] > 1 else cv2.INTER_AREA
+        part = np.asarray(cv2.resize(part, size, interpolation=method), np.uint8)
+    canvas.paste_grey(part, int(field.x), int(field.y))
 
 
 def draw_lines(canvas: Canvas, field: Field, lines: Sequence[Line]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from plugins.contract import Box, Clip, FrameRef, Frames, Grey, Line, OverlayClip, Page, Panel, Point, Spacing
 from service.report.canvas import AMBER, FAINT, MUTED, SURFACE, WHITE, Canvas, Picture, Place, wrapped
 from service.report.charts import draw_chart
-from service.report.figures import BAR, draw_heat_map, draw_image, draw_lines, draw_scale_bar, fit
+from service.report.figures import BAR, Field, draw_heat_map, draw_image, draw_lines, draw_scale_bar, fit
 
 WIDTH, HEIGHT = 1280, 1024
 _STRIP = 252
@@ -22,6 +22,11 @@ _MORE_HEIGHT = 24
 _MIDDLE = 0.66
 """Share of the width that captions may use: the corners belong to the viewer."""
 PAGE_WIDTH, PAGE_HEIGHT = 1600, 1200
+_CLIP_IMAGE = (400, 960)
+"""Fewest columns of an image in an overlay clip, and its most columns and rows."""
+_CLIP_WIDTH = 560
+"""Fewest columns of an overlay clip: its words are legible then, and keep to the middle."""
+_CLIP_STRIP = 66
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +180,12 @@ def overlay_frames(shown: OverlayClip, clip: Clip, footer: str) -> Iterator[Pict
         marked.setdefault(number, []).append(line)
     points = [point for line in (*shown.lines, *(line for _, line in shown.marks)) for point in line.points]
     crop, spacing = shown_part(clip, points)
-    strip = 76
-    field = fit(crop, spacing, Place(0, 0, 960, 720 - strip))
-    canvas = Canvas(960, 720)
-    for words in wrapped(shown.caption, 22, 960 * _MIDDLE, lines=1):
-        canvas.text((480, 720 - strip + 10), words, 22, WHITE, anchor="ma")
-    canvas.text((480, 720 - 10), footer, 15, MUTED, anchor="ms")
+    canvas, field = _clip_canvas(crop, spacing)
+    rows, columns, _ = canvas.pixels.shape
+    for words in wrapped(shown.caption, 18, columns * _MIDDLE, lines=1):
+        canvas.text((columns / 2, rows - _CLIP_STRIP + 6), words, 18, WHITE, anchor="ma")
+    for number, words in enumerate(wrapped(footer, 13, columns * _MIDDLE, lines=2)):
+        canvas.text((columns / 2, rows - _CLIP_STRIP + 31 + 15 * number), words, 13, MUTED, anchor="ma")
     ground = canvas.finished().copy()
     for number, grey in enumerate(_frames(clip.frames, shown), shown.start):
         canvas.pixels[:] = ground  # a line may reach beyond the image
@@ -188,6 +193,19 @@ def overlay_frames(shown: OverlayClip, clip: Clip, footer: str) -> Iterator[Pict
         draw_lines(canvas, field, [*shown.lines, *marked.get(number, [])])
         draw_scale_bar(canvas, field, spacing)
         yield canvas.finished()
+
+
+def _clip_canvas(crop: Box, spacing: Spacing | None) -> tuple[Canvas, Field]:
+    """A canvas for an overlay clip, its image in the pixels that it has: the viewer enlarges it as it likes.
+
+    A second of frames that were enlarged here would take more time to make, to send and to keep than all else of a
+    study. An image of few pixels is enlarged nevertheless, and one of very many made smaller.
+    """
+    columns, rows = crop.column1 - crop.column0, crop.row1 - crop.row0
+    tall = spacing.row_mm / spacing.column_mm if spacing else 1.0
+    scale = min(max(1.0, _CLIP_IMAGE[0] / columns), _CLIP_IMAGE[1] / columns, _CLIP_IMAGE[1] / (rows * tall))
+    wide, high = max(round(columns * scale), _CLIP_WIDTH), round(rows * tall * scale)
+    return Canvas(wide, high + _CLIP_STRIP), fit(crop, spacing, Place(0, 0, wide, high))
 
 
 def _frames(frames: Frames, shown: OverlayClip) -> Iterator[Grey]:

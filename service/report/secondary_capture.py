@@ -76,6 +76,9 @@ def _stills(
     numbered: Sequence[tuple[int, Shown]], headers: Mapping[str, Dataset], making: Making
 ) -> list[ReportObject]:
     """Each picture is coded and written while the next one is drawn; two at most are in memory."""
+    if len(numbered) == 1:  # a thread would be started for nothing
+        ((number, shown),) = numbered
+        return [_still(shown, shown.draw(), headers[shown.image.sop_instance_uid], making, number)]
     made: list[Future[ReportObject]] = []
     with ThreadPoolExecutor(1) as coder:
         for number, shown in numbered:

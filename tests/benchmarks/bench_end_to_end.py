@@ -34,6 +34,9 @@ STAGES = ("study read", "plugins run", "reports made", "object sent")
 PAUSE_S = 3.0
 """Between two studies, as a scanner makes a longer one: children are forked and practise in pauses of the work."""
 
+UNWATCHED_S = 1.5
+"""Nobody asks for the state of the service while it works: the answer takes a processor as long as a still's reading."""
+
 
 def exam(folder: Path, seed: int, *, cine: bool) -> list[Path]:
     """One still with a trace, or one ten-second clip."""
@@ -100,6 +103,7 @@ def _one_kind(folder, log, service, listener, web, repeats, *, cine):
         study = derived_uid(100 + repeat, f"study {cine}")
         time.sleep(PAUSE_S)
         send(files, "127.0.0.1", listener, "NMUS")
+        time.sleep(UNWATCHED_S)
 
         def back(study=study):
             seen = [line["event"] for line in events(log, study)]
