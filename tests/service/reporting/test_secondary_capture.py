@@ -46,11 +46,11 @@ from plugins.contract import (
 )
 from service.analyse.read import Image as ReadImage
 from service.analyse.read import read_file
-from service.report.canvas import Canvas
+from service.report.canvas import Canvas, _lay, font, width_of
 from service.report.captions import of_finding, value
 from service.report.figures import BAR, Field, draw_heat_map
 from service.report.png import png_copy
-from service.report.render import HEIGHT, WIDTH, Caption, _places, overlay
+from service.report.render import HEIGHT, WIDTH, Caption, _clip_canvas, _places, overlay
 from service.report.secondary_capture import secondary_captures
 from service.report.source import header
 from service.report.values import Content, Making, Moment, Plan, Previous
@@ -288,6 +288,40 @@ def test_a_conclusions_page_is_drawn_without_a_result_of_its_own(clip, finding, 
     assert [one.title for one in made] == ["Left biceps brachii · transverse", "Sides"]
 
 
+@pytest.mark.parametrize(
+    ("columns", "rows", "row_mm", "field"),
+    [
+        (640, 480, 0.1, (640, 480)),
+        (200, 100, 0.1, (400, 200)),
+        (1920, 1080, 0.1, (960, 540)),
+        (640, 480, 0.2, (640, 960)),
+    ],
+)
+def test_an_overlay_clip_shows_the_image_in_its_own_pixels(columns, rows, row_mm, field) -> None:
+    """Unless it has very few or very many of them, or they are not square."""
+    canvas, shown = _clip_canvas(Box(10, 20, 10 + columns, 20 + rows), Spacing(row_mm, 0.1))
+    assert (shown.width, shown.height) == field
+    height, width, _ = canvas.pixels.shape
+    assert width == max(field[0], 560)
+    assert shown.x >= 0 and shown.x + shown.width <= width and shown.y + shown.height + 66 <= height
+
+
+@pytest.mark.parametrize("words", ["Echo intensity 63.2, z = +1.2 (95 %)", "Überprüfung · fi ffl AVATo", ""])
+@pytest.mark.parametrize(("size", "bold"), [(15, False), (24, False), (34, True)])
+def test_the_letters_of_a_line_are_as_wide_as_the_line(words: str, size: int, bold: bool) -> None:
+    assert width_of(words, size, bold=bold) == pytest.approx(font(size, bold=bold).getlength(words), abs=0.01)
+
+
+def test_text_covers_what_lies_under_it_as_far_as_its_letters_do() -> None:
+    under = np.random.default_rng(1).integers(0, 256, (30, 60, 3), np.uint8)
+    mask = np.random.default_rng(2).integers(0, 256, (20, 80), np.uint8)
+    drawn, colour = under.copy(), np.array((245, 190, 84))
+    _lay(drawn, mask, -10, 5, tuple(colour))
+    share = mask[:, 10:70, np.newaxis] / 255
+    assert np.abs(drawn[5:25].astype(float) - (under[5:25] * (1 - share) + colour * share)).max() <= 0.51
+    assert (drawn[:5] == under[:5]).all() and (drawn[25:] == under[25:]).all()
+
+
 def test_an_overlay_clip_is_a_cine_at_its_own_pace(clip, finding, tmp_path) -> None:
     at = FrameRef(clip.sop_instance_uid)
     wanted = OverlayClip(at, 5, 12, (Line(OUTLINE),), ((6, Line(((200.0, 100.0),), LineRole.MARK)),), "Twitch")
@@ -298,7 +332,7 @@ def test_an_overlay_clip_is_a_cine_at_its_own_pace(clip, finding, tmp_path) -> N
     assert dataset.FrameIncrementPointer == 0x00181063
     assert float(dataset.LossyImageCompressionRatio) > 3
     frames = dataset.pixel_array
-    assert frames.shape == (7, 720, 960, 3)
+    assert frames.shape == (7, 354 + 66, 560, 3)  # 236 × 209 pixels of tissue, brought to 400 columns
     marked = np.abs(frames[1].astype(int) - frames[0]).max(axis=2)
     assert marked.max() > 100
 
