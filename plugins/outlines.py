@@ -95,8 +95,18 @@ def mask_of(outline: Sequence[Point], shape: tuple[int, int]) -> Mask:
     along = (row + 0.5 - start[edge, 1]) / (end[edge, 1] - start[edge, 1])
     crossing = start[edge, 0] + along * (end[edge, 0] - start[edge, 0])
     np.add.at(flips, (row, np.ceil(crossing - 0.5).astype(int).clip(0, columns)), 1)
-    inside: Mask = np.cumsum(flips[:, :columns], axis=1) % 2 == 1
+    held = slice(int(first.min(initial=rows)), int(stop.max(initial=0)))
+    inside: Mask = np.zeros(shape, bool)
+    inside[held] = np.cumsum(flips[held, :columns], axis=1) % 2 == 1
     return inside
+
+
+def extent_of(mask: Mask) -> tuple[slice, slice]:
+    """The rows and columns of a picture between the first and the last that hold a pixel of the mask."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if rows.size == 0:
+        return slice(0, 0), slice(0, 0)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def area_px(points: Sequence[Point] | npt.NDArray[np.float64]) -> float:

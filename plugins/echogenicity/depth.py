@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from plugins.contract import Grey, Mask, Spacing
 from plugins.echogenicity.borders import Borders
+from plugins.outlines import extent_of
 
 LOWEST_COLUMN_PX = 6
 LOWEST_COLUMN_SHARE = 0.5
@@ -53,6 +54,8 @@ def depth_figures(grey: Grey, mask: Mask, used: Mask, spacing: Spacing | None) -
     Thirds are of what remains of each column without its outermost millimetre above and below. The slope is the
     least-squares line through all those pixels' grey levels over depth.
     """
+    held = extent_of(mask)  # what lies around the region counts for nothing
+    grey, mask, used = grey[held], mask[held], used[held]
     height = mask.sum(axis=0)
     lowest = max(LOWEST_COLUMN_PX, LOWEST_COLUMN_SHARE * float(height.max(initial=0)))
     tall = mask & (height >= lowest)[np.newaxis]

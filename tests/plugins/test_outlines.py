@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from skimage.measure import points_in_poly
 
 from plugins.contract import Region, RegionOrigin, RegionShape
-from plugins.outlines import RegionInvalid, area_px, closed, inside_point, mask_of, outline_of
+from plugins.outlines import RegionInvalid, area_px, closed, extent_of, inside_point, mask_of, outline_of
 
 SHAPE = (40, 50)
 
@@ -83,3 +83,11 @@ def test_calipers_and_points_enclose_nothing():
 def test_a_border_outside_by_rounding_is_moved_to_the_picture():
     outline = outline_of(drawn(RegionShape.BOX, (-0.4, 0), (50.4, 40)), SHAPE)
     assert mask_of(outline, SHAPE).all()
+
+
+def test_the_extent_of_a_mask_is_what_holds_its_pixels() -> None:
+    mask = np.zeros((9, 12), bool)
+    assert mask[extent_of(mask)].size == 0
+    mask[2, 5] = mask[6, 3] = True
+    assert extent_of(mask) == (slice(2, 7), slice(3, 6))
+    assert mask[extent_of(mask)].sum() == 2
