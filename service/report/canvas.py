@@ -9,15 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from importlib.resources import as_file, files
 from itertools import pairwise
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+
+from service.report.letters import Mask, heights, turned, width_of, written
 
 Picture = npt.NDArray[np.uint8]
 """Shape (rows, columns, 3), red first."""
@@ -59,52 +58,6 @@ class _Text:
     anchor: str
     turned: bool
     edge: int
-
-
-_AIR = 4
-"""Pixels left around a line of text: its box is of whole pixels at most places, and letters reach beyond it."""
-_Mask = npt.NDArray[np.uint8]
-
-
-@cache
-def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """Source Sans Pro (SIL Open Font Licence), from the package that carries it."""
-    name = f"SourceSansPro-{'Semibold' if bold else 'Regular'}.ttf"
-    with as_file(files("font_source_sans_pro").joinpath("files", name)) as path:
-        return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)
-
-
-def width_of(words: str, size: int, *, bold: bool = False) -> float:
-    """Width of a line of text in pixels: the sum of its letters', as basic layout knows no kerning of this font."""
-    return sum(_advance(letter, size, bold=bold) for letter in words)
-
-
-@cache
-def _advance(letter: str, size: int, *, bold: bool) -> float:
-    """Width of one letter. To lay out a line anew for each word that may still fit took a third of a page's time."""
-    return float(font(size, bold=bold).getlength(letter))
-
-
-def wrapped(words: str, size: int, width: float, *, bold: bool = False, lines: int = 99) -> list[str]:
-    """Text broken at blanks into lines no wider than ``width``; what does not fit ``lines`` ends in an ellipsis."""
-    found: list[str] = []
-    for word in words.split():
-        longer = f"{found[-1]} {word}" if found else word
-        if found and width_of(longer, size, bold=bold) <= width:
-            found[-1] = longer
-        else:
-            found.append(word)
-    if len(found) > lines:
-        found = [*found[: lines - 1], " ".join(found[lines - 1 :])]
-    return [_cut(line, size, width, bold=bold) for line in found]
-
-
-def _cut(line: str, size: int, width: float, *, bold: bool) -> str:
-    if width_of(line, size, bold=bold) <= width:
-        return line
-    while line and width_of(f"{line}…", size, bold=bold) > width:
-        line = line[:-1]
-    return f"{line.rstrip()}…"
 
 
 class Canvas:
@@ -191,46 +144,26 @@ class Canvas:
         return self.pixels
 
     def _write(self, text: _Text, colour: Colour, edge: int) -> None:
-        x, y = math.floor(text.at[0]), math.floor(text.at[1])
         if text.turned:
-            mask = _turned(text.words, text.size, bold=text.bold)
+            mask = turned(text.words, text.size, bold=text.bold)
             left, top = round(text.at[0] - mask.shape[1] / 2), round(text.at[1] - mask.shape[0] / 2)
         else:
-            start = (round(text.at[0] - x, 2), round(text.at[1] - y, 2))
-            mask, (left, top) = _letters(text.words, text.size, text.anchor, start, bold=text.bold, edge=edge)
+            mask, left, top = written(text.words, text.size, bold=text.bold, edge=edge)
+            x, y = _pen(text)
             left, top = left + x, top + y
         _lay(self.pixels, mask, left, top, colour)
 
 
-@lru_cache(maxsize=512)
-def _letters(words: str, size: int, anchor: str, start: XY, *, bold: bool, edge: int) -> tuple[_Mask, tuple[int, int]]:
-    """How much of each pixel a line of text covers, 0 to 255, and where its corner lies from its position.
-
-    Parameters
-    ----------
-    start:
-        Fraction of a pixel by which the position lies right of and below the whole one.
-    """
-    face = font(size, bold=bold)
-    left, top, right, bottom = face.getbbox(words, anchor=anchor, stroke_width=edge)
-    corner = (min(math.floor(left) - _AIR, 0), min(math.floor(top) - _AIR, 0))  # Pillow rounds what is negative upwards
-    image = Image.new("L", (math.ceil(right) - corner[0] + _AIR, math.ceil(bottom) - corner[1] + _AIR))
-    at = (start[0] - corner[0], start[1] - corner[1])
-    ImageDraw.Draw(image).text(at, words, fill=255, font=face, anchor=anchor, stroke_width=edge, stroke_fill=255)
-    return np.asarray(image), corner
+def _pen(text: _Text) -> tuple[int, int]:
+    """Where the pen begins on the base line: a whole pixel, since letters were drawn for one."""
+    across, down = text.anchor
+    above, below = heights(text.size, bold=text.bold)
+    before = {"l": 0.0, "m": 0.5, "r": 1.0}[across] * width_of(text.words, text.size, bold=text.bold)
+    under = {"a": above, "m": (above - below) / 2, "s": 0}[down]
+    return round(text.at[0] - before), round(text.at[1] + under)
 
 
-@lru_cache(maxsize=32)
-def _turned(words: str, size: int, *, bold: bool) -> _Mask:
-    """Text that reads upwards."""
-    face = font(size, bold=bold)
-    left, top, right, bottom = face.getbbox(words)
-    image = Image.new("L", (math.ceil(right - left) + 4, math.ceil(bottom - top) + 4))
-    ImageDraw.Draw(image).text((2 - left, 2 - top), words, fill=255, font=face)
-    return np.ascontiguousarray(np.rot90(np.asarray(image)))
-
-
-def _lay(pixels: Picture, mask: _Mask, left: int, top: int, colour: Colour) -> None:
+def _lay(pixels: Picture, mask: Mask, left: int, top: int, colour: Colour) -> None:
     """Lay a colour over the picture as far as the mask covers it, rounded to the nearest level."""
     rows, columns = pixels.shape[:2]
     x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + mask.shape[1], columns), min(top + mask.shape[0], rows)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from plugins.contract import Chart, Series
-from service.report.canvas import AMBER, CYCLE, FAINT, MUTED, WHITE, XY, Canvas, Colour, Place, width_of
+from service.report.canvas import AMBER, CYCLE, FAINT, MUTED, WHITE, XY, Canvas, Colour, Place
+from service.report.letters import width_of
 
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 

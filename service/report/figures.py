@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from plugins.contract import Box, Grey, HeatMap, Line, LineRole, Point, Spacing
-from service.report.canvas import AMBER, CYAN, LIME, MUTED, ROSE, WHITE, XY, Canvas, Colour, Place, width_of, wrapped
+from service.report.canvas import AMBER, CYAN, LIME, MUTED, ROSE, WHITE, XY, Canvas, Colour, Place
+from service.report.letters import width_of, wrapped
 
 _LOOK: dict[LineRole, tuple[Colour, float, float]] = {
     LineRole.OUTLINE: (CYAN, 2.5, 0),

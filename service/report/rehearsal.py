@@ -22,6 +22,7 @@ from plugins.contract import (
     Result,
 )
 from service.report.assemble import reports
+from service.report.letters import draw_alphabet
 from service.report.values import Content, Making, Moment, Plan
 
 _OUTLINE = ((180.0, 160.0), (460.0, 160.0), (460.0, 320.0), (180.0, 320.0), (180.0, 160.0))
@@ -31,6 +32,13 @@ _POPULATION = Comparison(
 
 
 def rehearse(folder: Path, results: Sequence[Result]) -> Sequence[Result]:
+    """Make reports and pictures of these results, and draw the letters that other reports will need."""
+    practise(folder, results)
+    draw_alphabet()
+    return results
+
+
+def practise(folder: Path, results: Sequence[Result]) -> Sequence[Result]:
     """Make reports and pictures of these results.
 
     Parameters
@@ -44,9 +52,6 @@ def rehearse(folder: Path, results: Sequence[Result]) -> Sequence[Result]:
     making = Making(Plan(), Moment(datetime(2000, 1, 1, tzinfo=UTC), 1), folder)
     reports(content, {uid: folder / uid for uid in images}, making)
     return results
-
-
-practise = rehearse
 
 
 def _finding(result: Result) -> Finding:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from plugins.contract import Box, Clip, FrameRef, Frames, Grey, Line, OverlayClip, Page, Panel, Point, Spacing
-from service.report.canvas import AMBER, FAINT, MUTED, SURFACE, WHITE, Canvas, Picture, Place, wrapped
+from service.report.canvas import AMBER, FAINT, MUTED, SURFACE, WHITE, Canvas, Picture, Place
 from service.report.charts import draw_chart
 from service.report.figures import BAR, Field, draw_heat_map, draw_image, draw_lines, draw_scale_bar, fit
+from service.report.letters import wrapped
 
 WIDTH, HEIGHT = 1280, 1024
 _STRIP = 252

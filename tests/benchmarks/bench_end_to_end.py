@@ -35,7 +35,7 @@ PAUSE_S = 3.0
 """Between two studies, as a scanner makes a longer one: children are forked and practise in pauses of the work."""
 
 UNWATCHED_S = 1.5
-"""Nobody asks for the state of the service while it works: the answer takes a processor as long as a still's reading."""
+"""Nobody asks the service for its state while it works: the answer takes a processor as long as to read a still."""
 
 
 def exam(folder: Path, seed: int, *, cine: bool) -> list[Path]:

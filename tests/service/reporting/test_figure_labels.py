@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from plugins.contract import Box, Line, LineRole
 from service.report import figures, render
-from service.report.canvas import Canvas, width_of
+from service.report.canvas import Canvas
+from service.report.letters import width_of
 
 FIELD = figures.Field(100, 60, 500, 400, Box(0, 0, 250, 200))
 

@@ -46,9 +46,10 @@ from plugins.contract import (
 )
 from service.analyse.read import Image as ReadImage
 from service.analyse.read import read_file
-from service.report.canvas import Canvas, _lay, font, width_of
+from service.report.canvas import Canvas, _lay
 from service.report.captions import of_finding, value
 from service.report.figures import BAR, Field, draw_heat_map
+from service.report.letters import font, width_of
 from service.report.png import png_copy
 from service.report.render import HEIGHT, WIDTH, Caption, _clip_canvas, _places, overlay
 from service.report.secondary_capture import secondary_captures
