@@ -9,11 +9,18 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from pathlib import Path
 
-_LOOK_S, _ALERT_LOOK_S = 0.02, 0.001
+from service.ledger.inotify import Writes
+
+_LOOK_S, _ALERT_LOOK_S = 0.02, 0.004
 """SQLite counts commits in shared memory; asking costs microseconds and no disk access."""
 _ALERT_S = 2.0
-"""One change announces the next: for so long after it the looks come closer."""
+"""Where the system does not tell of writing: one change announces the next, so for that long looks come closer."""
+_FLUSH_S = (0.0003, 0.0005, 0.001, 0.001, 0.002, 0.004, 0.008)
+"""Waits after a log was written to, until the commit counts: its flush lies between."""
+_PAUSE_S = 0.001
+"""After a change, so that many commits in a row are not looked at one by one."""
 
 
 class Watch:
@@ -46,25 +53,38 @@ class Watch:
 
 
 class CommitWatch(Watch):
-    """The embedded database: looks for the commits of all other connections."""
+    """The embedded database: sees the commits of all other connections."""
 
     def __init__(self, path: str) -> None:
         super().__init__()
         self._connection = sqlite3.connect(path, check_same_thread=False)
-        self._seen = self._version()  # now, so that no commit from here on is missed
+        self._seen = self._version()  # now, so that no commit from here on is missed; it makes the log, too
+        self._log = Writes(Path(f"{path}-wal"))
 
     def end(self) -> None:
         """Look no more, and give the connection back."""
         super().end()
+        self._log.close()
         self._connection.close()
 
     def _run(self) -> None:
         changed_at = 0.0
-        while not self._ended.wait(_ALERT_LOOK_S if time.monotonic() - changed_at < _ALERT_S else _LOOK_S):
-            version = self._version()
-            if version != self._seen:
-                self._seen, changed_at = version, time.monotonic()
+        while not self._ended.is_set():
+            alert = not self._log.are_told and time.monotonic() - changed_at < _ALERT_S
+            was_written = self._log.wait(_ALERT_LOOK_S if alert else _LOOK_S)
+            if self._has_changed() or (was_written and self._will_change()):
+                changed_at = time.monotonic()
                 self.changed()
+                self._ended.wait(_PAUSE_S)
+
+    def _will_change(self) -> bool:
+        """Whether what was written to the log is committed soon. It is not where it was undone, or is our own."""
+        return any(not self._ended.wait(seconds) and self._has_changed() for seconds in _FLUSH_S)
+
+    def _has_changed(self) -> bool:
+        version = self._version()
+        before, self._seen = self._seen, version
+        return version != before
 
     def _version(self) -> int:
         """``PRAGMA data_version`` counts for one connection, so it is always asked on the same one."""

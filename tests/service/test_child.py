@@ -221,7 +221,9 @@ import os, selectors, signal, threading
 from service.analyse import child_side, preload
 
 begun = []
-preload.importlib = type("Imports", (), {"import_module": staticmethod(begun.append)})
+class Rehearsal:
+    rehearse = practise = staticmethod(lambda folder, made: begun.append(made) or (*made, len(begun)))
+preload.importlib = type("Imports", (), {"import_module": staticmethod(lambda name: Rehearsal)})
 for _ in range(3):
     os.kill(os.getpid(), preload.REHEARSE)  # taken here, as it would be between a fork's hooks
 assert begun == []
@@ -229,7 +231,7 @@ assert not child_side._is_ignored(preload.REHEARSE, os.getpid())
 with selectors.DefaultSelector() as selector:
     threading.Timer(0.2, os.kill, (os.getpid(), preload.REHEARSE)).start()
     selector.select(2.0)
-assert begun == list(preload.REHEARSALS), begun
+assert begun[:4] == [(), (1,), (), (3,)], begun  # each is given what the one before it made
 assert child_side._is_ignored(preload.REHEARSE, os.getpid())
 """
 
