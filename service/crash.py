@@ -9,10 +9,20 @@ from __future__ import annotations
 import os
 import signal
 
-POINTS = ("before_put", "after_put", "after_rename", "before_row", "mid_plugin", "mid_send", "after_send_before_row")
+POINTS = (
+    "before_put",
+    "after_put",
+    "after_rename",
+    "before_row",
+    "mid_plugin",
+    "handed_over",
+    "mid_send",
+    "after_send_before_row",
+)
 """``before_put``, ``after_put``: a bucket has it not yet, or has it, and no row says so. ``after_rename``: file in its
 place, folder not yet flushed. ``before_row``: file durable, not in the ledger.
-``mid_plugin``: in a plugin's process. ``mid_send``: object half sent. ``after_send_before_row``: peer has it."""
+``mid_plugin``: in a plugin's process. ``handed_over``: some of a job's objects may go out, others are not made yet.
+``mid_send``: object half sent. ``after_send_before_row``: peer has it."""
 
 _AT = os.environ.get("NMUS_CRASH_AT", "")
 

@@ -1,27 +1,25 @@
 """The work on one study, in a straight line: read, analyse, conclude, report; then files that are durable.
 
-Everything foreign runs in child processes. Nothing is written to the ledger here: the worker does that once, in one
-transaction, with what comes back.
+Everything foreign runs in child processes. Of what comes back the worker writes to the ledger, once and in one
+transaction; objects that were whole before that have been handed over by :class:`service.reporting.Reporter`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
-from plugins.contract import Conclusion, Earlier, Finding, NotAssessable, Result, parameters
+from plugins.contract import Conclusion, Finding, NotAssessable, Result
 from reference_store import anatomy
-from reference_store.collecting import Collection
 from reference_store.comparison import References
 from reference_store.store import latest
 from reference_store.values import Side, View
@@ -30,15 +28,14 @@ from service.analyse.acquisitions import MappingRule
 from service.analyse.child import ChildFailed, Limits, call
 from service.analyse.exam import Exam, read_exam
 from service.analyse.feeding import exam_facts, feed, feed_rules, keep_phantoms, phantoms
-from service.analyse.read import Unread as UnreadFile
 from service.analyse.record import conclusion_record, records
 from service.analyse.registry import Registry
-from service.analyse.rejections import KEY_OBJECT_SELECTION, rejection
-from service.analyse.run import Room, analyse, conclude_outside, is_all_ours, ours, summarise
+from service.analyse.rejections import KEY_OBJECT_SELECTION
+from service.analyse.run import Room, analyse, conclude_outside
 from service.config import Settings
 from service.errors import Misconfigured
 from service.kept_tables import tables_folder
-from service.ledger import Instance, Job, Ledger, Outcome, Verdict, Withdrawal
+from service.ledger import Job, Ledger, Outcome, Verdict
 from service.ledger import Result as Stored
 from service.logs import event
 from service.looking_back import LookingBack
@@ -46,18 +43,13 @@ from service.objects import Objects, objects_of
 from service.patient.guard import Guard
 from service.patient.keys import Keys
 from service.proof.account import DRAWINGS
-from service.report.assemble import KINDS, reports
-from service.report.identity import digest
-from service.report.keeping import place
+from service.rejecting import Rejecting, verdicts_of
 from service.report.pictures import overlay_keys
-from service.report.rejection import REASONS
 from service.report.side_tables import keep_tables
-from service.report.values import Content, Making, Moment, Plan, Previous, ReportObject, Unread
-from service.routing import Route, route
-from service.withdraw import outdated, withdraw
+from service.reporting import Reporter, ReportWork, scratch_of
+from service.routing import route
 
 _LOG = logging.getLogger(__name__)
-_REPORT_LIMITS = Limits(time_s=300, memory_mb=4096, output_mb=4096)
 _READ_LIMITS = Limits(time_s=120, memory_mb=2048, output_mb=256)
 
 
@@ -86,45 +78,59 @@ class StudyWork:
             return self._outcome(job, wanted)
 
     def _outcome(self, job: Job, wanted: Callable[[], bool]) -> Outcome:
-        data = self.settings.service.data_folder
-        scratch = scratch_of(self.settings)
-        scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
-        room = Room(scratch, _limits(self.settings), wanted)
-        watch, lying = _Watch(), self.objects
+        scratch_of(self.settings).mkdir(parents=True, exist_ok=True, mode=0o700)
+        watch, rejecting = _Watch(), Rejecting(self.settings, self.ledger, job)
         instances = self.ledger.instances(job.study_instance_uid, job.generation)
         with self._checked(job) as checked:
             if any(one.sop_class_uid == KEY_OBJECT_SELECTION for one in instances):
                 checked.result()  # a note is not to be believed before it is known whose it is
-            rejected = self._rejected(job, instances)
-            paths = [str(lying / one.path) for one in instances if one.sop_instance_uid not in rejected]
-            if rejected and not any(one.modality == "US" and one.sop_instance_uid not in rejected for one in instances):
+            rejected = rejecting.rejected(instances)
+            left = [one for one in instances if one.sop_instance_uid not in rejected]
+            if rejected and not any(one.modality == "US" for one in left):
                 checked.result()
-                self._take_back(job, (), rejected)
-                return Outcome((), tuple(_rejections(rejected)), "[]")
+                rejecting.take_back((), rejected)
+                return Outcome((), tuple(verdicts_of(rejected)), "[]")
+            paths = [str(self.objects / one.path) for one in left]
             exam = self._read(paths, checked, wanted)
         watch.lap("study read", len(paths))
+        results, conclusions, stored = self._analysed(job, paths, exam, wanted, watch)
+        self._feed(job, paths, exam, results, wanted, stored=stored)
+        findings = [*records(results), *(conclusion_record(one) for one in conclusions)]
+        rejecting.take_back(stored, rejected)
+        rejecting.take_back_of_earlier_attempts(stored)
+        known = {str(self.objects / one.path): one.sop_instance_uid for one in left}
+        marks = (Verdict(known[path], DRAWINGS, "its marks were laid onto the images") for path in exam.drawn_in)
+        told = (*verdicts(exam, results), *marks, *verdicts_of(rejected))
+        return Outcome(stored, told, json.dumps(findings))
+
+    def _analysed(
+        self, job: Job, paths: Sequence[str], exam: Exam, wanted: Callable[[], bool], watch: _Watch
+    ) -> tuple[tuple[Result, ...], tuple[Conclusion, ...], tuple[Stored, ...]]:
+        """Results, conclusions and objects. What else must be known for a report is asked while plugins work."""
+        scratch = scratch_of(self.settings)
+        room = Room(scratch, _limits(self.settings), wanted)
         looking = LookingBack(paths, self.settings, scratch, wanted)
         references, way = self._references(), route(self.settings, self.ledger.called(job.study_instance_uid))
         registry = way.registry(self.registry)
-        results = analyse(exam.acquisitions, registry, references, room)
+        reporter = Reporter(self.settings, self.ledger, self.secret, job, way, wanted)
+        with ThreadPoolExecutor(1) as beside:
+            told = beside.submit(reporter.told)
+            results = analyse(exam.acquisitions, registry, references, room)
         watch.lap("plugins run", len(results))
         crash.point("mid_plugin")
         with tempfile.TemporaryDirectory(prefix="report-", dir=scratch) as folder:
             earlier, looked = looking.found()
             said = (*conclude_outside(results, earlier, registry, references, room), *looked)
             work = ReportWork(job.study_instance_uid, exam, results, registry, references, earlier, said)
-            conclusions, stored = self._reports(work, self._making(job, Path(folder), way), way, wanted)
-            folder_of_tables = tables_folder(data, job.study_instance_uid, job.id)
-            for table in keep_tables(results, folder_of_tables, Path(folder)):
-                self.objects.keep(str(table.relative_to(data)))
+            conclusions, stored = reporter.make(work, told.result(), Path(folder))
+            self._keep_tables(job, results, Path(folder))
         watch.lap("reports made", len(stored))
-        self._feed(job, paths, exam, results, wanted, stored=stored)
-        findings = [*records(results), *(conclusion_record(one) for one in conclusions)]
-        self._take_back(job, stored, rejected)
-        known = {str(data / one.path): one.sop_instance_uid for one in instances}
-        marks = (Verdict(known[path], DRAWINGS, "its marks were laid onto the images") for path in exam.drawn_in)
-        told = (*verdicts(exam, results), *marks, *_rejections(rejected))
-        return Outcome(stored, told, json.dumps(findings))
+        return results, conclusions, stored
+
+    def _keep_tables(self, job: Job, results: Sequence[Result], folder: Path) -> None:
+        data = self.settings.service.data_folder
+        for table in keep_tables(results, tables_folder(data, job.study_instance_uid, job.id), folder):
+            self.objects.keep(str(table.relative_to(data)))
 
     @contextlib.contextmanager
     def _checked(self, job: Job) -> Iterator[Future[None]]:
@@ -147,78 +153,6 @@ class StudyWork:
         finally:
             checked.result()  # its error is the reason, whatever became of the reading
         return exam
-
-    def _rejected(self, job: Job, instances: Sequence[Instance]) -> dict[str, Withdrawal]:
-        """Images of the study that are not to be used, by rejection notes of this study or another."""
-        for one in instances:
-            note = rejection(self.objects / one.path) if one.sop_class_uid == KEY_OBJECT_SELECTION else None
-            if note is not None:
-                self.ledger.withdraw_images(
-                    note.uids,
-                    self.ledger.clock(),
-                    code=note.code,
-                    reason=note.reason,
-                    note_uid=note.note_uid,
-                    current_study=job.study_instance_uid,
-                )
-        mine = {one.sop_instance_uid for one in instances}
-        known = self.ledger.withdrawals(job.study_instance_uid)
-        return {one.sop_instance_uid: one for one in known if one.sop_instance_uid in mine}
-
-    def _take_back(self, job: Job, made: Sequence[Stored], rejected: dict[str, Withdrawal]) -> None:
-        """What was made of an image that has been rejected does not hold any more; whoever got it is told."""
-        if not rejected:
-            return
-        stale = outdated(self.ledger, job.study_instance_uid, (one.key for one in made))
-        self._forget(job, {*rejected, *(one.sop_instance_uid for one in stale)})
-        if not stale:
-            return
-        code = next(iter(rejected.values())).code
-        reason = next((name for name, title in REASONS.items() if title.value == code), "quality")
-        text = "an image that it was made of has been rejected"
-        to = withdraw(
-            self.settings, self.ledger, stale, self.ledger.clock(), reason=reason, by="rejection note", text=text
-        )
-        event(_LOG, logging.WARNING, "results withdrawn", count=len(stale), destination=", ".join(to))
-
-    def _forget(self, job: Job, pictures: Set[str]) -> None:
-        """A volunteer's value that was read in a rejected image is no reference any more."""
-        folder = self.settings.references.folder
-        if folder is None:
-            return
-        day = datetime.fromtimestamp(job.created_at, UTC).date().isoformat()
-        try:
-            count = Collection(folder).withdraw(pictures, "its image has been rejected", "rejection note", day)
-        except (OSError, ValueError) as error:
-            event(_LOG, logging.ERROR, "references not withdrawn", reason=type(error).__name__)
-            return
-        if count:
-            event(_LOG, logging.WARNING, "references withdrawn", count=count)
-
-    def _reports(
-        self, work: ReportWork, making: Making, way: Route, wanted: Callable[[], bool]
-    ) -> tuple[tuple[Conclusion, ...], tuple[Stored, ...]]:
-        """Reports in one child, pictures in another beside it; what is made is flushed while the other still works."""
-        scratch = scratch_of(self.settings)
-        is_ours = is_all_ours(work.registry)
-
-        def made(kind: str) -> tuple[tuple[Conclusion, ...], list[Stored]]:
-            conclusions, objects = call(
-                conclude_and_report,
-                work,
-                making,
-                kind,
-                limits=_REPORT_LIMITS,
-                scratch=scratch,
-                wanted=wanted,
-                is_ours=is_ours,
-            )
-            return conclusions, self._keep(objects, making.folder, way)
-
-        kinds = KINDS if making.plan.secondary_capture or making.plan.pdf else KINDS[:1]
-        with ThreadPoolExecutor(len(kinds)) as pool:
-            parts = list(pool.map(made, kinds))
-        return parts[0][0], tuple(one for _, stored in parts for one in stored)
 
     def _references(self) -> References:
         """As they are now: an activation or a failed phantom check since the start counts for this study already."""
@@ -263,57 +197,6 @@ class StudyWork:
                 raise
             event(_LOG, logging.ERROR, "references not fed", reason=type(error).__name__)
 
-    def _making(self, job: Job, folder: Path, way: Route) -> Making:
-        settings = self.settings
-        plan = Plan(
-            sr_classes=way.sr_classes,
-            per=settings.report.per,
-            content_qualification=settings.report.content_qualification,
-            secondary_capture=settings.report.secondary_capture,
-            lossless_captures=way.wants_captures_without_loss,
-            presentation_states=way.is_asked_for("gsps"),
-            pdf=way.is_asked_for("pdf"),
-            organisation=settings.report.organisation,
-            uid_root=settings.report.uid_root,
-            tracking_secret=self.secret,
-        )
-        seen: dict[str, Previous] = {}
-        for one in self.ledger.previous_reports(job.study_instance_uid, job.generation):
-            seen.setdefault(one.key, Previous(one.key, self.objects / one.path))
-        moment = Moment(datetime.fromtimestamp(job.created_at, UTC), job.generation)
-        return Making(
-            plan, moment, folder, tuple(seen.values()), self.ledger.corrected_identity(job.study_instance_uid)
-        )
-
-    def _keep(self, objects: Sequence[ReportObject], folder: Path, way: Route) -> list[Stored]:
-        """Make objects' files durable under names of our own; a file that is there already stays as it is."""
-        finals = [self._final(one) for one in objects]
-        place([(folder / one.file, final) for one, final in zip(objects, finals, strict=True) if not final.exists()])
-        for final in finals:
-            self.objects.keep(str(final.relative_to(self.settings.service.data_folder)))
-        return [self._stored(one, final, way) for one, final in zip(objects, finals, strict=True)]
-
-    def _final(self, one: ReportObject) -> Path:
-        name = hashlib.sha256(one.sop_instance_uid.encode()).hexdigest()
-        return self.settings.service.data_folder / "results" / name[:2] / f"{name}.dcm"
-
-    def _stored(self, one: ReportObject, final: Path, way: Route) -> Stored:
-        with final.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        return Stored(
-            sop_instance_uid=one.sop_instance_uid,
-            sop_class_uid=one.sop_class_uid,
-            series_instance_uid=one.series_instance_uid,
-            role=one.role,
-            path=str(final.relative_to(self.settings.service.data_folder)),
-            sha256=sha256,
-            size=final.stat().st_size,
-            transfer_syntax_uid=one.transfer_syntax_uid,
-            destinations=way.receivers(one),
-            instance_number=one.instance_number,
-            key=one.key,
-        )
-
 
 def _overlays(results: Sequence[Result], stored: Sequence[Stored]) -> dict[tuple[int, str], str]:
     """The picture with the outline that a value rests on, by number of the result and UID of the image."""
@@ -337,45 +220,6 @@ class _Watch:
         now = time.monotonic()
         event(_LOG, logging.INFO, name, count=count, seconds=round(now - self._begun, 4))
         self._begun = now
-
-
-@dataclass(frozen=True, slots=True)
-class ReportWork:
-    """What the last child process is given."""
-
-    study_instance_uid: str
-    exam: Exam
-    results: tuple[Result, ...]
-    registry: Registry
-    references: References
-    earlier: tuple[Earlier, ...] = ()
-    said: tuple[Conclusion, ...] = ()
-    """What summaries of others concluded, and what is to be said of the search for earlier exams."""
-
-
-def conclude_and_report(
-    work: ReportWork, making: Making, *kinds: str
-) -> tuple[tuple[Conclusion, ...], tuple[ReportObject, ...]]:
-    """Exam-level conclusions, then every object of the study, or those of some kinds. Runs inside a child process."""
-    concluded = summarise(work.results, work.earlier, ours(work.registry), work.references)
-    conclusions = (*concluded, *work.said)
-    files = {uid: Path(path) for uid, path in work.exam.files}
-    files |= {one.sop_instance_uid: Path(one.path) for one in work.exam.unread if one.is_image and one.sop_instance_uid}
-    content = Content(
-        work.study_instance_uid,
-        work.results,
-        conclusions,
-        tuple(_unread(one) for one in work.exam.unread if one.is_image),
-        tuple((one.name, _parameters(one)) for one in work.registry.plugins),
-        _fingerprint(work, conclusions, making) if "reports" in (kinds or KINDS) or making.plan.pdf else "",
-    )
-    return conclusions, reports(content, files, making, kinds or KINDS)
-
-
-def _fingerprint(work: ReportWork, conclusions: Sequence[Conclusion], making: Making) -> str:
-    """Of all that is reported; pictures go by what they show."""
-    told = [*records(work.results), *(conclusion_record(one) for one in conclusions)]
-    return digest([*told, making.corrected_identity] if making.corrected_identity else told)
 
 
 def mapping_rules(settings: Settings) -> tuple[MappingRule, ...]:
@@ -415,16 +259,6 @@ def verdicts(exam: Exam, results: Sequence[Result]) -> Iterable[Verdict]:
             yield Verdict(unread.sop_instance_uid, unread.code.value, unread.text, unread.remedy)
 
 
-def scratch_of(settings: Settings) -> Path:
-    """Where child processes work: on this machine's own disk, if the data folder is shared."""
-    return (settings.service.local_folder or settings.service.data_folder) / "scratch"
-
-
-def _rejections(rejected: dict[str, Withdrawal]) -> Iterable[Verdict]:
-    for uid, one in rejected.items():
-        yield Verdict(uid, "rejected", f"a rejection note says: {one.reason}", "nothing: it is not to be used")
-
-
 def _limits(settings: Settings) -> Limits:
     return Limits(settings.analysis.time_limit_seconds, settings.analysis.memory_limit_mb)
 
@@ -434,12 +268,3 @@ def _structure_key(name: str | None) -> str | None:
         return None
     known = {one.key for one in anatomy.structures()}
     return name if name in known else anatomy.recognise(name).structure
-
-
-def _unread(one: UnreadFile) -> Unread:
-    return Unread(one.sop_instance_uid, one.series_instance_uid, one.code, one.text, one.remedy)
-
-
-def _parameters(plugin: object) -> tuple[str, ...]:
-    own = parameters(plugin)  # type: ignore[arg-type]
-    return tuple(f"{name}={value}"[:1024] for name, value in own.items() if name not in ("name", "version"))

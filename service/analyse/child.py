@@ -40,7 +40,7 @@ __all__ = ["ChildFailed", "Limits", "call", "dismiss", "make_ready", "rehearse",
 
 T = TypeVar("T")
 
-PRELOAD = ["service.analyse.preload", "service.steps"]
+PRELOAD = ["service.analyse.preload", "service.reporting"]
 """Imported once by the fork server, by name: the second brings what only reports need."""
 _NAMING = threading.Lock()
 _beside = ThreadPoolExecutor(2, thread_name_prefix="children")

@@ -53,7 +53,7 @@ def _cine() -> np.ndarray:
     random = np.random.default_rng(0)
     noise = random.normal(0, 160, (_ROWS, _COLUMNS)).astype(np.float32)
     still = np.clip(60 + cv2.GaussianBlur(noise, (0, 0), 1.6), 0, 250).astype(np.uint8)
-    frames = still + random.integers(0, 4, (_FRAMES, _ROWS, _COLUMNS), np.uint8)  # no two alike
+    frames: np.ndarray = still + random.integers(0, 4, (_FRAMES, _ROWS, _COLUMNS), np.uint8)  # no two alike
     for number, pixels in enumerate(_TWITCH, _FRAMES // 2):
         frames[number][_PATCH] = np.roll(still, pixels, axis=0)[_PATCH]
     return frames

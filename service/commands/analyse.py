@@ -30,7 +30,8 @@ from service.report.picture_copy import picture_copy, study_of
 from service.report.png import png_copy
 from service.report.side_tables import write_tables
 from service.report.values import Making, Moment, Plan
-from service.steps import ReportWork, conclude_and_report, mapping_rules
+from service.reporting import ReportWork, conclude_and_report
+from service.steps import mapping_rules
 
 _SUBJECT = {"age": "age_years", "sex": "sex", "height_cm": "height_cm", "weight_kg": "weight_kg"}
 

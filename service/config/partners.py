@@ -62,9 +62,9 @@ class Destination(_Section):
     one destination wants another, stills are made without loss."""
     timeout_seconds: float = Field(default=60, gt=0)
     """For the answer to one object; a PACS that archives while we wait takes seconds."""
-    keep_open_seconds: float = Field(default=0, ge=0, le=60)
-    """How long an association stays open for what comes next. Zero, each batch has one of its own, because some peers
-    (a plain storescp) take one association at a time, and others would have to wait."""
+    keep_open_seconds: float = Field(default=1, ge=0, le=60)
+    """How long an association stays open for what comes next: a study's last page goes after its report. No longer,
+    because some peers (a plain storescp) take one association at a time, and others would have to wait."""
     confirm: Literal["none", "commitment", "find", "qido"] = "none"
     """How it is made sure that the destination has what it took: storage commitment, C-FIND (an Orthanc's own search
     where it is reached by REST), or QIDO-RS. None by default: most PACS must be told of us first."""

@@ -40,6 +40,8 @@ class StorePeer:
         self._destination = destination
         self._tls = Client(destination, tls or Tls()) if destination.tls else None
         self._lying = lying
+        self._usual: dict[tuple[str, str], None] = {}
+        """Kinds of objects that went there before."""
         self._kept: tuple[Association, frozenset[tuple[str, str]], float] | None = None
         """An open association, what was proposed on it, and until when it is kept."""
         self._ae = AE(ae_title=destination.calling_ae_title or calling_ae_title)
@@ -54,7 +56,7 @@ class StorePeer:
 
     def send(self, objects: Sequence[Outgoing]) -> Iterator[tuple[Outgoing, Answer]]:
         """Send over one association: the one that was kept, or a new one."""
-        contexts, left_out = _contexts(objects)
+        contexts, left_out = self._proposed(objects)
         for outgoing in left_out:
             yield outgoing, Answer(Fate.LATER, "more kinds of objects than one association can carry")
         association, is_kept = self._association(contexts)
@@ -70,6 +72,12 @@ class StorePeer:
                 yield outgoing, answer
         finally:
             self._keep(association)
+
+    def _proposed(self, objects: Sequence[Outgoing]) -> tuple[list[PresentationContext], list[Outgoing]]:
+        """Contexts for these objects, then for what goes there besides, so that a study's next objects find them."""
+        wanted, left_out = _contexts(objects)
+        self._usual = dict(list((wanted | self._usual).items())[:_MAXIMUM_CONTEXTS])
+        return [build_context(sop_class, [syntax]) for sop_class, syntax in self._usual], left_out
 
     def _try_kept(
         self, association: Association, contexts: list[PresentationContext], outgoing: Outgoing
@@ -167,8 +175,8 @@ class StorePeer:
         return of_status(int(status.Status), str(getattr(status, "ErrorComment", "") or ""))
 
 
-def _contexts(objects: Sequence[Outgoing]) -> tuple[list[PresentationContext], list[Outgoing]]:
-    """One context for each kind of object, and others besides where we can re-encode; what finds no room."""
+def _contexts(objects: Sequence[Outgoing]) -> tuple[dict[tuple[str, str], None], list[Outgoing]]:
+    """One kind for each kind of object, and others besides where we can re-encode; what finds no room."""
     wanted: dict[tuple[str, str], None] = {}
     left_out = []
     for outgoing in objects:
@@ -183,7 +191,7 @@ def _contexts(objects: Sequence[Outgoing]) -> tuple[list[PresentationContext], l
             left_out.append(outgoing)
         else:
             wanted |= kinds
-    return [build_context(sop_class, [syntax]) for sop_class, syntax in wanted], left_out
+    return wanted, left_out
 
 
 def _kinds(contexts: list[PresentationContext]) -> frozenset[tuple[str, str]]:

@@ -113,6 +113,25 @@ class Jobs(Database):
             self._judge(connection, job, outcome)
             self._tell(connection, job, now, "done", f"{len(outcome.results)} results")
 
+    def hand_over(self, job: Job, results: Sequence[Result], now: float) -> None:
+        """Let results of a job go out that are whole while others are still made; :meth:`finish` names them again.
+
+        Their files must be durable before. When the job fails after this, or is done again, they stay: the same work
+        gives the same objects, and a later generation names them as what it amends.
+
+        Raises
+        ------
+        LeaseLost
+            Another attempt owns the job; nothing was written.
+        """
+        if not results:
+            return
+        with self.writing() as connection:
+            if connection.execute(update(JOB).where(*_held(job)).values(owner=job.owner)).rowcount != 1:
+                raise _lost(job)
+            self._put(connection, job, results, now)
+            wake(connection)
+
     def fail(
         self, job: Job, reason: str, now: float, retry_at: float | None = None, outcome: Outcome | None = None
     ) -> None:
@@ -136,9 +155,7 @@ class Jobs(Database):
     def _end(connection: Connection, job: Job, values: dict[str, Any]) -> None:
         statement = update(JOB).where(*_held(job)).values(claims_without_outcome=0, lease_until=0, **values)
         if connection.execute(statement).rowcount != 1:
-            raise LeaseLost(
-                f"job {job.id}, attempt {job.attempt}: taken over by another worker; this one's work is void"
-            )
+            raise _lost(job)
         wake(connection)  # of what was made, and of the study's next job, which waited for this one
 
     def _put(self, connection: Connection, job: Job, results: Sequence[Result], now: float) -> None:
@@ -256,6 +273,10 @@ class Jobs(Database):
         names = [column.name for column in _RESULT_COLUMNS]
         with self.reading() as connection:
             return tuple(Result(**dict(zip(names, row, strict=True))) for row in connection.execute(query))
+
+
+def _lost(job: Job) -> LeaseLost:
+    return LeaseLost(f"job {job.id}, attempt {job.attempt}: taken over by another worker; this one's work is void")
 
 
 def _held(job: Job) -> tuple[Any, ...]:

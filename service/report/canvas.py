@@ -156,7 +156,7 @@ class Canvas:
 
 def _pen(text: _Text) -> tuple[int, int]:
     """Where the pen begins on the base line: a whole pixel, since letters were drawn for one."""
-    across, down = text.anchor
+    across, down = text.anchor[0], text.anchor[1]
     above, below = heights(text.size, bold=text.bold)
     before = {"l": 0.0, "m": 0.5, "r": 1.0}[across] * width_of(text.words, text.size, bold=text.bold)
     under = {"a": above, "m": (above - below) / 2, "s": 0}[down]

@@ -75,7 +75,7 @@ def written(words: str, size: int, *, bold: bool = False, edge: int = 0) -> Writ
     above, below = heights(size, bold=bold)
     out = edge + _AIR
     line = np.zeros((above + below + 2 * out, math.ceil(width_of(words, size, bold=bold)) + 2 * out + size), np.uint8)
-    pen = out + size // 2
+    pen = float(out + size // 2)
     for letter in words:
         mask, left, top = _glyph(letter, size, bold, edge)
         if mask.size:

@@ -142,6 +142,27 @@ def test_a_worker_that_dies_in_the_analysis_does_it_again_and_once(served, exam,
     ledger.close()
 
 
+def test_a_worker_that_dies_when_a_part_was_handed_over_makes_the_rest_and_the_same_once(
+    served, exam, pacs, until
+) -> None:
+    here = served
+    ledger = settled(here, exam[:2], until)
+    process = here.start(role="worker", crash_at="handed_over")
+    until(lambda: process.poll() is not None, 90)
+    first = {row.sop_instance_uid for row in ledger.outgoing()}
+    assert first
+    here.start(role="sender")
+    until(lambda: {path.stem for path in pacs.files()} == first, 60)
+    here.start(role="worker")
+    until(lambda: finished(ledger), 120)
+    (job,) = ledger.jobs()
+    made = {one.sop_instance_uid for one in ledger.results(job.id)}
+    assert first < made
+    until(lambda: {path.stem for path in pacs.files()} == made, 60)
+    assert len(pacs.received) == len(made), "nothing went twice, and nothing was taken back"
+    ledger.close()
+
+
 @pytest.mark.parametrize("point", ["mid_send", "after_send_before_row"])
 def test_a_sender_that_dies_in_sending_sends_the_same_bytes_again(served, analysed, pacs, until, point) -> None:
     here = served

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import threading
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -123,6 +124,29 @@ def referenced(note):
         for series in study.ReferencedSeriesSequence
         for item in series.ReferencedSOPSequence
     }
+
+
+def test_what_an_interrupted_attempt_told_otherwise_is_taken_back(house, pacs, exam):
+    """Its worker died after a report had gone out, and the references that it compared with are others by now."""
+    house.receive(exam[0])
+    house.now += 61
+    settle(house.ledger, house.settings.settle, house.now)
+    job = house.ledger.claim(house.now, "dead", 30)
+    work = house.worker.analyse
+    outcome = work(job, lambda: True)
+    (report,) = (one for one in outcome.results if one.role == "sr")
+    path = house.data / report.path
+    other = replace(report, sop_instance_uid="2.25.77", path="results/other.dcm")
+    dataset = dcmread(path)
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = "2.25.77"
+    dataset.save_as(house.data / other.path, enforce_file_format=True)
+    house.ledger.hand_over(job, (other,), house.now)
+    house.work()
+    (note,) = kinds(pacs)["KO"]
+    assert referenced(note) == {"2.25.77"}
+    assert {str(one.SOPInstanceUID) for one in kinds(pacs)["SR"]} >= {report.sop_instance_uid}
+    (done,) = house.ledger.jobs()
+    assert done.attempt == 2
 
 
 def test_a_report_that_is_rejected_is_taken_back_where_it_went(house, pacs, exam, tmp_path, capsys):

@@ -175,6 +175,26 @@ def test_a_silent_worker_loses_its_job_and_what_it_brings_later_is_void(ledger: 
     assert len(ledger.outgoing()) == 1
 
 
+def test_what_is_whole_goes_out_before_the_job_ends_and_is_one_object_with_what_the_end_brings(ledger: Ledger) -> None:
+    ledger.keep(an_instance())
+    settled(ledger)
+    slow = claimed(ledger)
+    ledger.hand_over(slow, (), NOW)
+    ledger.hand_over(slow, (a_result(),), NOW + 1)
+    (sent,) = ledger.claim_outgoing("pacs", NOW + 1, "sender", 60)
+    ledger.sent(sent, NOW + 2)
+    other = claimed(ledger, NOW + 60, "w2")
+    with pytest.raises(LeaseLost, match="taken over"):
+        ledger.hand_over(slow, (a_result(2),), NOW + 61)
+    ledger.hand_over(other, (a_result(),), NOW + 62)
+    ledger.finish(other, Outcome((a_result(), a_result(3, key="sc|page"))), NOW + 63)
+    assert [(row.sop_instance_uid, row.state) for row in ledger.outgoing()] == [
+        ("2.25.1", OutgoingState.SENT),
+        ("2.25.3", OutgoingState.WAITING),
+    ]
+    assert {one.sop_instance_uid for one in ledger.results(other.id)} == {"2.25.1", "2.25.3"}
+
+
 def test_a_job_that_ends_its_worker_each_time_is_set_aside(ledger: Ledger) -> None:
     ledger.keep(an_instance())
     settled(ledger)
