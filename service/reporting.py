@@ -94,7 +94,7 @@ class Reporter:
             stored = self._keep(objects, folder)
             with turn:
                 left.pop()
-                if left:  # the last ones go with the job's end
+                if left and stored:  # the last ones go with the job's end
                     self.ledger.hand_over(self.job, stored, self.ledger.clock())
                     crash.point("handed_over")
             return conclusions, stored

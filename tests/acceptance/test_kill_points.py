@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
+from service.demo.exam import exam_shots
+from service.demo.exam_marks import Marked, marks_dataset
 from service.demo.scanner import send
 from service.errors import Unreachable
 from service.ledger import JobState, OutgoingState
@@ -142,11 +144,20 @@ def test_a_worker_that_dies_in_the_analysis_does_it_again_and_once(served, exam,
     ledger.close()
 
 
+def marked(image: Path, folder: Path) -> Path:
+    """A trace in the image: it is measured then, and has a page beside its overlay."""
+    (shot,) = (one for one in exam_shots(11) if one.file == image.name)
+    outline = tuple(shot.picture.point(x, z) for x, z in shot.tissue.outline_mm)
+    path = folder / "marks.dcm"
+    marks_dataset([Marked(dcmread(image), outline, "trace")], 11, "marks").save_as(path, enforce_file_format=True)
+    return path
+
+
 def test_a_worker_that_dies_when_a_part_was_handed_over_makes_the_rest_and_the_same_once(
-    served, exam, pacs, until
+    served, exam, pacs, until, tmp_path
 ) -> None:
     here = served
-    ledger = settled(here, exam[:2], until)
+    ledger = settled(here, [*exam[:1], marked(exam[0], tmp_path)], until)
     process = here.start(role="worker", crash_at="handed_over")
     until(lambda: process.poll() is not None, 90)
     first = {row.sop_instance_uid for row in ledger.outgoing()}
