@@ -13,12 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 from plugins.contract import Conclusion, Earlier, Result, parameters
 from reference_store.comparison import References
 from service import crash
 from service.analyse.child import Limits, call
 from service.analyse.exam import Exam
+from service.analyse.handing import Once
 from service.analyse.read import Unread as UnreadFile
 from service.analyse.record import conclusion_record, records
 from service.analyse.registry import Registry
@@ -77,14 +79,13 @@ class Reporter:
             Another attempt owns the job.
         """
         making, scratch = self._making(told, folder), scratch_of(self.settings)
-        is_ours, turn = is_all_ours(work.registry), threading.Lock()
+        is_ours, turn, given = is_all_ours(work.registry), threading.Lock(), Once((work, making))
         left: list[str] = []
 
         def made(kind: str) -> tuple[tuple[Conclusion, ...], list[Stored]]:
             conclusions, objects = call(
-                conclude_and_report,
-                work,
-                making,
+                _part,
+                given,
                 kind,
                 limits=_LIMITS,
                 scratch=scratch,
@@ -164,6 +165,11 @@ class ReportWork:
     earlier: tuple[Earlier, ...] = ()
     said: tuple[Conclusion, ...] = ()
     """What summaries of others concluded, and what is to be said of the search for earlier exams."""
+
+
+def _part(given: object, kind: str) -> tuple[tuple[Conclusion, ...], tuple[ReportObject, ...]]:
+    work, making = cast(tuple[ReportWork, Making], given)
+    return conclude_and_report(work, making, kind)
 
 
 def conclude_and_report(

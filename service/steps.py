@@ -53,6 +53,27 @@ _LOG = logging.getLogger(__name__)
 _READ_LIMITS = Limits(time_s=120, memory_mb=2048, output_mb=256)
 
 
+class _Check:
+    """A check that begins when it is told to, or when its result is wanted."""
+
+    def __init__(self, start: Callable[[], Future[None]]) -> None:
+        self._start = start
+        self._running: Future[None] | None = None
+
+    def begin(self) -> None:
+        self._running = self._running or self._start()
+
+    def result(self) -> None:
+        """Wait for it; its error is raised."""
+        self.begin()
+        if self._running is not None:
+            self._running.result()
+
+    @property
+    def has_failed(self) -> bool:
+        return self._running is not None and self._running.done() and self._running.exception() is not None
+
+
 @dataclass(frozen=True)
 class StudyWork:
     """What the analysis of a study needs; call it with a job."""
@@ -133,22 +154,29 @@ class StudyWork:
             self.objects.keep(str(table.relative_to(data)))
 
     @contextlib.contextmanager
-    def _checked(self, job: Job) -> Iterator[Future[None]]:
+    def _checked(self, job: Job) -> Iterator[_Check]:
         """Whether the study contradicts itself or the archives, found out beside what analyses nothing."""
         guard = Guard(self.settings, self.ledger, Keys(self.secret))
         with ThreadPoolExecutor(1) as beside:
-            yield beside.submit(guard.check, job.study_instance_uid, self.ledger.clock())
+            yield _Check(lambda: beside.submit(guard.check, job.study_instance_uid, self.ledger.clock()))
 
-    def _read(self, paths: Sequence[str], checked: Future[None], wanted: Callable[[], bool]) -> Exam:
+    def _read(self, paths: Sequence[str], checked: _Check, wanted: Callable[[], bool]) -> Exam:
         """The study's images, once it is known that it may be analysed."""
         rules, scratch = mapping_rules(self.settings), scratch_of(self.settings)
 
         def still_wanted() -> bool:
-            return wanted() and not (checked.done() and checked.exception())
+            return wanted() and not checked.has_failed
 
         try:
             exam = call(
-                read_exam, paths, rules, limits=_READ_LIMITS, scratch=scratch, wanted=still_wanted, is_ours=True
+                read_exam,
+                paths,
+                rules,
+                limits=_READ_LIMITS,
+                scratch=scratch,
+                wanted=still_wanted,
+                is_ours=True,
+                begun=checked.begin,
             )
         finally:
             checked.result()  # its error is the reason, whatever became of the reading

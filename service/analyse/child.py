@@ -57,6 +57,7 @@ def call(
     scratch: Path,
     wanted: Callable[[], bool] = lambda: True,
     is_ours: bool = False,
+    begun: Callable[[], None] = lambda: None,
 ) -> T:
     """Call ``function(*arguments)`` in a child and return what it returns.
 
@@ -71,6 +72,8 @@ def call(
     is_ours:
         No code of others runs in it. Then it is only stopped when its value is whole, and taken apart in a pause of
         the work: that takes a processor as long as half a page.
+    begun:
+        Called when the child has its work: what else is to be done meanwhile takes no time from handing it over.
 
     Raises
     ------
@@ -90,6 +93,7 @@ def call(
             child = _given(limits, result, work)
             _beside.submit(_standing.replenish)
             try:
+                begun()
                 return cast(T, _outcome(child, result, limits, wanted, is_ours=is_ours))
             finally:
                 _beside.submit(_see_off, child, folder, is_ours=is_ours)

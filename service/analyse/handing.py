@@ -26,6 +26,25 @@ def packed(function: Callable[..., object], arguments: tuple[object, ...]) -> by
     return buffer.getvalue()
 
 
+class Once:
+    """A value that several children are given, made into bytes once; each has the value itself."""
+
+    def __init__(self, value: object) -> None:
+        self._bytes = packed(_same, (value,))
+
+    def __reduce__(self) -> tuple[Callable[[bytes], object], tuple[bytes]]:
+        return _opened, (self._bytes,)
+
+
+def _same(value: object) -> object:
+    return value
+
+
+def _opened(given: bytes) -> object:
+    _, (value,) = pickle.loads(given)  # noqa: S301 - its own parent wrote it
+    return value
+
+
 def shipped(release: str, content_hash: str) -> Document:
     """The published reference of that name.
 

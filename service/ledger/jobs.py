@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, select, update
 
 from service.errors import NmusError
+from service.ledger.claims import CLAIM, JOB_COLUMNS, candidate
 from service.ledger.database import Database
 from service.ledger.guard_values import Quarantine
 from service.ledger.guarding import next_generation
@@ -21,7 +22,6 @@ from service.ledger.tables_guard import QUARANTINE
 from service.ledger.values import Job, JobState, Outcome, OutgoingState, Result
 from service.ledger.waking import wake
 
-_JOB_COLUMNS = [JOB.c[name] for name in Job.__dataclass_fields__]
 _DUE = tuple(
     select(JOB.c.id).where(condition).limit(1)
     for condition in (
@@ -50,12 +50,12 @@ class Jobs(Database):
         with self.writing() as connection:
             self.one_at_a_time(connection, "claim")  # else two machines may see the same study idle
             while True:
-                candidate = _candidate(connection, now)
-                if candidate is None:
+                first = candidate(connection, now)
+                if first is None:
                     return None
-                if candidate.claims_without_outcome < maximum_claims:
-                    return self._claimed(connection, candidate.id, now, owner, lease)
-                self._bury(connection, candidate.id, now, maximum_claims)
+                if first.claims_without_outcome < maximum_claims:
+                    return self._claimed(connection, first.id, now, owner, lease)
+                self._bury(connection, first.id, now, maximum_claims)
 
     def _is_any_due(self, now: float) -> bool:
         """Asked without the writer's turn: each commit wakes all who wait, and mostly it is for another of them."""
@@ -64,20 +64,8 @@ class Jobs(Database):
 
     @staticmethod
     def _claimed(connection: Connection, job: int, now: float, owner: str, lease: float) -> Job:
-        statement = (
-            update(JOB)
-            .where(JOB.c.id == job)
-            .values(
-                state=JobState.RUNNING,
-                attempt=JOB.c.attempt + 1,
-                claims_without_outcome=JOB.c.claims_without_outcome + 1,
-                owner=owner,
-                lease_until=now + lease,
-                started_at=now,
-            )
-            .returning(*_JOB_COLUMNS)
-        )
-        return _job(connection.execute(statement).one())
+        values = {"number": job, "who": owner, "until": now + lease, "now": now}
+        return _job(connection.execute(CLAIM, values).one())
 
     @staticmethod
     def _bury(connection: Connection, job: int, now: float, claims: int) -> None:
@@ -234,14 +222,14 @@ class Jobs(Database):
     def job(self, number: int) -> Job | None:
         """One job as it stands."""
         with self.reading() as connection:
-            row = connection.execute(select(*_JOB_COLUMNS).where(JOB.c.id == number)).first()
+            row = connection.execute(select(*JOB_COLUMNS).where(JOB.c.id == number)).first()
             return None if row is None else _job(row)
 
     def jobs(
         self, state: JobState | None = None, study_instance_uid: str | None = None, limit: int = 100
     ) -> tuple[Job, ...]:
         """The latest jobs, newest first."""
-        query = select(*_JOB_COLUMNS).order_by(JOB.c.id.desc()).limit(limit)
+        query = select(*JOB_COLUMNS).order_by(JOB.c.id.desc()).limit(limit)
         if state is not None:
             query = query.where(JOB.c.state == state)
         if study_instance_uid is not None:
@@ -281,24 +269,6 @@ def _lost(job: Job) -> LeaseLost:
 
 def _held(job: Job) -> tuple[Any, ...]:
     return (JOB.c.id == job.id, JOB.c.attempt == job.attempt, JOB.c.owner == job.owner, JOB.c.state == JobState.RUNNING)
-
-
-def _candidate(connection: Connection, now: float) -> Row[Any, Any] | None:
-    """The next job: one whose lease ran out, else the first in the queue whose study is not being worked on.
-
-    Two queries, each served by the index on (state, due, id), so that a long queue costs nothing.
-    """
-    running = JOB.alias("running")
-    busy = (
-        select(running.c.id)
-        .where(running.c.study_instance_uid == JOB.c.study_instance_uid, running.c.state == JobState.RUNNING)
-        .exists()
-    )
-    query = select(JOB.c.id, JOB.c.claims_without_outcome).order_by(JOB.c.due, JOB.c.id).limit(1)
-    query = query.with_for_update(skip_locked=True)  # PostgreSQL; SQLite has one writer anyhow
-    lapsed = query.where(JOB.c.state == JobState.RUNNING, JOB.c.lease_until < now)
-    waiting = query.where(JOB.c.state == JobState.QUEUED, JOB.c.due <= now, ~busy)
-    return connection.execute(lapsed).first() or connection.execute(waiting).first()
 
 
 def _job(row: Row[Any, Any]) -> Job:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, literal_column, select, update
 
 from service.ledger.confirming import expect
 from service.ledger.database import Database, Prepared, Transaction
@@ -41,6 +41,44 @@ _SENT = (
 _EVENT_FIELDS = ("at", "kind", "study_instance_uid", "sop_instance_uid", "destination", "detail")
 
 
+_shut = CIRCUIT.alias()
+_WAITING = (
+    select(OUTBOX.c.id)
+    .where(
+        OUTBOX.c.destination == bindparam("where"),
+        ((OUTBOX.c.state == OutgoingState.WAITING) & (OUTBOX.c.due <= bindparam("now")))
+        | ((OUTBOX.c.state == OutgoingState.SENDING) & (OUTBOX.c.lease_until < bindparam("now"))),
+        ~select(_shut.c.destination)
+        .where(_shut.c.destination == bindparam("where"))
+        .where((_shut.c.retry_at > bindparam("now")) | _shut.c.paused.is_(True))
+        .exists(),
+        ~select(QUARANTINE.c.study_instance_uid)
+        .join(RESULT, RESULT.c.study_instance_uid == QUARANTINE.c.study_instance_uid)
+        .where(RESULT.c.sop_instance_uid == OUTBOX.c.sop_instance_uid, QUARANTINE.c.released_at.is_(None))
+        .exists(),
+    )
+    .order_by(OUTBOX.c.due, OUTBOX.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+"""What may go to a destination whose circuit is neither open nor paused, of studies that are not held back. This and
+the next two are composed once: to compose them anew took a sender four milliseconds a batch."""
+_NUMBERS = OUTBOX.c.id.in_(bindparam("numbers", expanding=True))
+_CLAIMED = (
+    update(OUTBOX)
+    .where(_NUMBERS)
+    .values(
+        state=OutgoingState.SENDING,
+        attempt=OUTBOX.c.attempt + 1,
+        owner=bindparam("who"),
+        lease_until=bindparam("until"),
+    )
+)
+_ROWS = select(*COLUMNS).join(RESULT, RESULT.c.sop_instance_uid == OUTBOX.c.sop_instance_uid)
+_IN_ORDER = (OUTBOX.c.due, OUTBOX.c.id)
+_NUMBERED = _ROWS.where(_NUMBERS).order_by(*_IN_ORDER)
+
+
 class Outbox(Database):
     """What is to be sent, and to whom it can be."""
 
@@ -54,38 +92,12 @@ class Outbox(Database):
         with self.reading() as connection:  # without the writer's turn: most wake-ups are for somebody else
             if not any(connection.execute(one, {"where": destination, "now": now}).first() for one in _DUE):
                 return ()
-        circuit = CIRCUIT.alias()
-        shut = (
-            select(circuit.c.destination)
-            .where(circuit.c.destination == destination)
-            .where((circuit.c.retry_at > now) | circuit.c.paused.is_(True))
-            .exists()
-        )
-        waiting = (OUTBOX.c.state == OutgoingState.WAITING) & (OUTBOX.c.due <= now)
-        lapsed = (OUTBOX.c.state == OutgoingState.SENDING) & (OUTBOX.c.lease_until < now)
-        held_back = (
-            select(QUARANTINE.c.study_instance_uid)
-            .join(RESULT, RESULT.c.study_instance_uid == QUARANTINE.c.study_instance_uid)
-            .where(RESULT.c.sop_instance_uid == OUTBOX.c.sop_instance_uid, QUARANTINE.c.released_at.is_(None))
-            .exists()
-        )
-        due = (
-            select(OUTBOX.c.id)
-            .where(OUTBOX.c.destination == destination, waiting | lapsed, ~shut, ~held_back)
-            .order_by(OUTBOX.c.due, OUTBOX.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
         with self.writing() as connection:
-            numbers = connection.execute(due).scalars().all()
+            numbers = connection.execute(_WAITING, {"where": destination, "now": now, "most": limit}).scalars().all()
             if not numbers:
                 return ()
-            connection.execute(
-                update(OUTBOX)
-                .where(OUTBOX.c.id.in_(numbers))
-                .values(state=OutgoingState.SENDING, attempt=OUTBOX.c.attempt + 1, owner=owner, lease_until=now + lease)
-            )
-            return _outgoing(connection, OUTBOX.c.id.in_(numbers))
+            connection.execute(_CLAIMED, {"numbers": numbers, "who": owner, "until": now + lease})
+            return tuple(_row(row) for row in connection.execute(_NUMBERED, {"numbers": numbers}))
 
     def sent(self, outgoing: Outgoing, now: float, note: str = "", confirm: str = "", confirm_at: float = 0) -> bool:
         """The destination took it. ``False``: another sender owns the row by now (the object is the same bytes).
@@ -241,11 +253,9 @@ def _event_row(outgoing: Outgoing, now: float, kind: str, detail: str) -> dict[s
 
 
 def _outgoing(connection: Connection, condition: ColumnElement[bool]) -> tuple[Outgoing, ...]:
-    query = (
-        select(*COLUMNS)
-        .join(RESULT, RESULT.c.sop_instance_uid == OUTBOX.c.sop_instance_uid)
-        .where(condition)
-        .order_by(OUTBOX.c.due, OUTBOX.c.id)
-    )
-    rows = (Outgoing(*row) for row in connection.execute(query))
-    return tuple(replace(row, state=OutgoingState(row.state)) for row in rows)
+    return tuple(_row(row) for row in connection.execute(_ROWS.where(condition).order_by(*_IN_ORDER)))
+
+
+def _row(row: Row[Any]) -> Outgoing:
+    outgoing = Outgoing(*tuple(row))
+    return replace(outgoing, state=OutgoingState(outgoing.state))

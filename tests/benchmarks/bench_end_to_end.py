@@ -130,6 +130,8 @@ def _one_kind(folder, log, service, listener, web, repeats, *, cine):
         print(f"  {name:14} {1000 * value:8.1f} ms")
     print(f"  floor          {1000 * floor:8.1f} ms (decoding and analysis alone)")
     whole = 1000 * middle["whole"]
+    every = sorted(1000 * row["whole"] for row in rows)
+    print(f"  whole, each    {', '.join(f'{one:.0f}' for one in every)} ms")
     if cine:
         least, best = 1000 * (1.25 * floor + 0.1), 1000 * (1.05 * floor + 0.06)
         print(f"  goal 13: at most {least:.0f} ms (1.25 x floor + 100), ambitious {best:.0f}; reached {whole:.0f}")

@@ -9,7 +9,7 @@ import pytest
 
 from reference_store.reference_set import ReferenceSet
 from reference_store.store import bundled, load
-from service.analyse.handing import packed, shipped
+from service.analyse.handing import Once, packed, shipped
 
 
 def test_published_references_go_by_name_and_are_the_same_objects():
@@ -35,3 +35,13 @@ def test_another_content_under_a_published_name_is_refused():
     for release, content in ((first.release, "0" * 64), ("nobody@1", first.content_hash)):
         with pytest.raises(LookupError, match="start the service anew"):
             shipped(release, content)
+
+
+def test_what_several_children_are_given_is_made_into_bytes_once_and_each_has_it_itself() -> None:
+    first = bundled()[0]
+    given = Once(("work", first, [1, 2]))
+    for _ in range(2):
+        _, ((name, document, numbers), kind) = pickle.loads(packed(print, (given, "kind")))  # noqa: S301 - our own
+        assert kind == "kind"
+        assert (name, numbers) == ("work", [1, 2])
+        assert document is first, "published references go by name there, too"
