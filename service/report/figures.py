@@ -164,9 +164,9 @@ def draw_heat_map(canvas: Canvas, field: Field, heat: HeatMap) -> None:
     known = cv2.remap(there, where[0], where[1], cv2.INTER_NEAREST, borderMode=border)
     laid = cv2.remap(np.nan_to_num(share), where[0], where[1], cv2.INTER_LINEAR, borderMode=border)
     colours = cv2.cvtColor(cv2.applyColorMap((laid * 255).astype(np.uint8), cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
-    opacity = (known * (0.15 + 0.6 * laid))[..., np.newaxis]
+    opacity = known * (0.15 + 0.6 * laid)
     under = canvas.pixels[top:bottom, left:right]
-    canvas.pixels[top:bottom, left:right] = (colours * opacity + under * (1 - opacity)).astype(np.uint8)
+    under[:] = cv2.blendLinear(colours, np.ascontiguousarray(under), opacity, 1 - opacity)
     _colour_bar(canvas, field, heat)
 
 

@@ -14,6 +14,7 @@ from service.report.canvas import AMBER, FAINT, MUTED, SURFACE, WHITE, Canvas, P
 from service.report.charts import draw_chart
 from service.report.figures import BAR, Field, draw_heat_map, draw_image, draw_lines, draw_scale_bar, fit
 from service.report.letters import wrapped
+from service.report.stencil import Stencil
 
 WIDTH, HEIGHT = 1280, 1024
 _STRIP = 252
@@ -188,11 +189,17 @@ def overlay_frames(shown: OverlayClip, clip: Clip, footer: str) -> Iterator[Pict
     for number, words in enumerate(wrapped(footer, 13, columns * _MIDDLE, lines=2)):
         canvas.text((columns / 2, rows - _CLIP_STRIP + 31 + 15 * number), words, 13, MUTED, anchor="ma")
     ground = canvas.finished().copy()
+
+    def draw_same(on: Canvas) -> None:
+        draw_lines(on, field, shown.lines)
+        draw_scale_bar(on, field, spacing)
+
+    same = Stencil(columns, rows, draw_same)
     for number, grey in enumerate(_frames(clip.frames, shown), shown.start):
         canvas.pixels[:] = ground  # a line may reach beyond the image
         draw_image(canvas, field, grey)
-        draw_lines(canvas, field, [*shown.lines, *marked.get(number, [])])
-        draw_scale_bar(canvas, field, spacing)
+        same.lay(canvas.pixels)
+        draw_lines(canvas, field, marked.get(number, []))
         yield canvas.finished()
 
 

@@ -54,6 +54,7 @@ from service.report.png import png_copy
 from service.report.render import HEIGHT, WIDTH, Caption, _clip_canvas, _places, overlay
 from service.report.secondary_capture import secondary_captures
 from service.report.source import header
+from service.report.stencil import Stencil
 from service.report.values import Content, Making, Moment, Plan, Previous
 
 NOW = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
@@ -321,6 +322,21 @@ def test_text_covers_what_lies_under_it_as_far_as_its_letters_do() -> None:
     share = mask[:, 10:70, np.newaxis] / 255
     assert np.abs(drawn[5:25].astype(float) - (under[5:25] * (1 - share) + colour * share)).max() <= 0.51
     assert (drawn[:5] == under[:5]).all() and (drawn[25:] == under[25:]).all()
+
+
+def test_a_stencil_draws_what_was_drawn_on_any_picture() -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.line([(20.3, 12.7), (90.1, 60.2), (30, 70)], (64, 214, 255), width=2.5, edge=1)
+        canvas.text((60, 40), "12.3 mm", 18, (245, 247, 250), anchor="ma", edge=2)
+
+    drawn = Canvas(120, 80)
+    drawn.pixels[:] = np.random.default_rng(3).integers(0, 256, (80, 120, 3), np.uint8)
+    before = drawn.pixels.copy()
+    laid = before.copy()
+    draw(drawn)
+    Stencil(120, 80, draw).lay(laid)
+    assert np.abs(drawn.finished().astype(int) - laid).max() <= 2, "rounded once, where each stroke rounds"
+    assert (laid != before).any(axis=2).mean() < 0.5
 
 
 def test_an_overlay_clip_is_a_cine_at_its_own_pace(clip, finding, tmp_path) -> None:
