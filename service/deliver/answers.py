@@ -47,6 +47,10 @@ class BrokenOff(Unreachable):
 class Peer(Protocol):
     """A way to one destination."""
 
+    def get_ready(self) -> None:
+        """There will be something to send soon."""
+        ...
+
     def rest(self, *, at_once: bool = False) -> None:
         """There is nothing to send: give back what was kept open, when it has been long enough, or now."""
         ...

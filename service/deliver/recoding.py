@@ -48,6 +48,10 @@ class Recoding:
         self._captures = captures
         self._lying = lying
 
+    def get_ready(self) -> None:
+        """As the way beneath does."""
+        self._peer.get_ready()
+
     def rest(self, *, at_once: bool = False) -> None:
         """As the way beneath does."""
         self._peer.rest(at_once=at_once)

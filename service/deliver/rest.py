@@ -34,6 +34,9 @@ class RestPeer:
             timeout=httpx.Timeout(destination.timeout_seconds, connect=5),
         )
 
+    def get_ready(self) -> None:
+        """Nothing is opened beforehand."""
+
     def rest(self, *, at_once: bool = False) -> None:
         """Nothing is kept open."""
 

@@ -83,12 +83,15 @@ class Sender:
         self._owner = owner
         self._clock = clock or ledger.clock
         self._chance = chance
+        self._expected: int | None = None
+        """The job whose objects the peer got ready for."""
 
     def step(self) -> int:
         """Send what is due; the number of objects that left the outbox. 0 also when the destination is away."""
         batch = self._ledger.claim_outgoing(self._destination, self._clock(), self._owner, _LEASE_SECONDS, _BATCH)
         if not batch:
             self._peer.rest()
+            self._get_ready()
             return 0
         self._begins(batch)
         waiting = list(batch)
@@ -113,6 +116,15 @@ class Sender:
             self._ledger.close_circuit(self._destination)
             logs.event(_LOGGER, logging.INFO, "destination is back", destination=self._destination)
         return gone
+
+    def _get_ready(self) -> None:
+        """Once for each study that is being worked on, if the destination took what it got last."""
+        job = self._ledger.running_job()
+        if job is None or job == self._expected:
+            return
+        self._expected = job
+        if self._ledger.circuit(self._destination).failures == 0:
+            self._peer.get_ready()
 
     def close(self) -> None:
         """End what is kept open to the destination."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -88,6 +89,13 @@ class StorePeer:
         except BrokenOff:  # no fault of the object
             fresh = self._associate(contexts)
             return fresh, fresh if isinstance(fresh, Answer) else self._store(fresh, outgoing)
+
+    def get_ready(self) -> None:
+        """Open an association for what is being made, if it is known what goes there; else nothing is lost."""
+        if self._kept is not None or not self._usual or not self._destination.keep_open_seconds:
+            return
+        with contextlib.suppress(Unreachable):  # what is wrong will be told of what is to be sent
+            self._keep(self._associate([build_context(sop_class, [syntax]) for sop_class, syntax in self._usual]))
 
     def rest(self, *, at_once: bool = False) -> None:
         """Release the association that was kept, when its time is over or the peer has ended it."""

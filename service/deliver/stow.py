@@ -38,6 +38,9 @@ class StowPeer:
         self._url = f"{(destination.dicomweb or '').rstrip('/')}/studies"
         self._client = client(destination)
 
+    def get_ready(self) -> None:
+        """Nothing is opened beforehand."""
+
     def rest(self, *, at_once: bool = False) -> None:
         """Nothing is kept open."""
 

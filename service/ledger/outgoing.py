@@ -12,10 +12,10 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, literal_column
 from service.ledger.confirming import expect
 from service.ledger.database import Database, Prepared, Transaction
 from service.ledger.proof_values import ConfirmState, RequestState
-from service.ledger.tables import CIRCUIT, EVENT, OUTBOX, RESULT
+from service.ledger.tables import CIRCUIT, EVENT, JOB, OUTBOX, RESULT
 from service.ledger.tables_guard import QUARANTINE
 from service.ledger.tables_proof import COMMITMENT_REQUEST, CONFIRMATION
-from service.ledger.values import Circuit, Outgoing, OutgoingState
+from service.ledger.values import Circuit, JobState, Outgoing, OutgoingState
 from service.ledger.waking import wake
 
 _OF_RESULT = {"sop_class_uid", "transfer_syntax_uid", "study_instance_uid", "path", "size"}
@@ -28,6 +28,7 @@ _DUE = tuple(
         (OUTBOX.c.state == OutgoingState.SENDING) & (OUTBOX.c.lease_until < bindparam("now")),
     )
 )
+_RUNNING = select(JOB.c.id).where(JOB.c.state == JobState.RUNNING).order_by(JOB.c.due.desc()).limit(1)
 _SENT = (
     update(OUTBOX)
     .where(
@@ -98,6 +99,11 @@ class Outbox(Database):
                 return ()
             connection.execute(_CLAIMED, {"numbers": numbers, "who": owner, "until": now + lease})
             return tuple(_row(row) for row in connection.execute(_NUMBERED, {"numbers": numbers}))
+
+    def running_job(self) -> int | None:
+        """The job that was claimed last and is being worked on: something will be to send soon."""
+        with self.reading() as connection:
+            return connection.execute(_RUNNING).scalar()
 
     def sent(self, outgoing: Outgoing, now: float, note: str = "", confirm: str = "", confirm_at: float = 0) -> bool:
         """The destination took it. ``False``: another sender owns the row by now (the object is the same bytes).

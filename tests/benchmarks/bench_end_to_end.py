@@ -1,9 +1,9 @@
 """From the last image to the report in the PACS, split into its stages; goals 13 and 14.
 
 A still and a clip go through a running service into DCMTK's storescp (with ``TCP_NODELAY=1``) as the PACS. The
-floor is decoding and analysis alone,
-measured after each study in the same run by the same plugins in this process. Settling is a policy, so time counts from the moment
-at which the job is committed. Usage: ``python tests/benchmarks/bench_end_to_end.py [repeats]``
+floor is decoding and analysis alone, measured after each study in the same run by the same plugins in this process.
+Settling is a policy, so time counts from the moment at which the job is committed.
+Usage: ``python tests/benchmarks/bench_end_to_end.py [repeats]``
 """
 
 from __future__ import annotations

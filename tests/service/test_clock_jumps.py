@@ -106,6 +106,9 @@ def test_results_and_circuits_wait_as_long_as_they_would_have(ledger) -> None:
     reached = []
 
     class Peer:
+        def get_ready(self):
+            """Nothing is opened."""
+
         def rest(self, *, at_once=False):
             """Nothing is open."""
 

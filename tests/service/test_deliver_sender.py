@@ -238,6 +238,9 @@ class Moody:
         self.knocks: list[float] = []
         self.offered = 0
 
+    def get_ready(self):
+        self.peer.get_ready()
+
     def rest(self, *, at_once=False):
         self.peer.rest(at_once=at_once)
 
@@ -294,6 +297,9 @@ def test_a_destination_that_is_away_is_not_knocked_at_all_day(ledger, posted, cl
     knocks: list[float] = []
 
     class Away:
+        def get_ready(self):
+            """Nothing is opened."""
+
         def rest(self, *, at_once=False):
             """Nothing is open."""
 
@@ -534,3 +540,46 @@ def test_a_sender_for_each_destination(ledger) -> None:
         }
     )
     assert len(senders(ledger, settings, "me")) == 2
+
+
+def test_for_a_study_that_is_worked_on_an_association_is_opened_beforehand_and_once(
+    ledger, posted, pacs, tmp_path, clock
+) -> None:
+    there = pacs()
+    out = sender(ledger, destination(there.port, keep_open_seconds=0.3), tmp_path, clock)
+    posted("pacs")
+    assert out.step() == 1
+    until(lambda: not (out.step() or there.server.active_associations))
+    ledger.keep(Instance("1.2.50", "1.2", "1.2.1.50", "1.2.2", EXPLICIT, f"{50:064x}", "x", 1, clock(), "US"))
+    (study,) = ledger.open_studies()
+    ledger.settle(study, clock())
+    assert (out.step(), len(there.contexts)) == (0, 1), "nobody works on it yet"
+    assert ledger.claim(clock(), "worker", 600) is not None
+    assert (out.step(), len(there.contexts)) == (0, 2)
+    posted("pacs")
+    assert (out.step(), len(there.contexts)) == (1, 2), "what was opened is used"
+    until(lambda: not (out.step() or there.server.active_associations))
+    assert len(there.contexts) == 2, "and not opened again for the same study"
+    out.close()
+
+
+def test_nothing_is_opened_beforehand_where_nothing_went_or_the_circuit_is_open(
+    ledger, posted, pacs, tmp_path, clock
+) -> None:
+    there = pacs()
+    out = sender(ledger, destination(there.port, keep_open_seconds=0.3), tmp_path, clock)
+    ledger.keep(Instance("1.2.50", "1.2", "1.2.1.50", "1.2.2", EXPLICIT, f"{50:064x}", "x", 1, clock(), "US"))
+    (study,) = ledger.open_studies()
+    ledger.settle(study, clock())
+    job = ledger.claim(clock(), "worker", 600)
+    assert (out.step(), len(there.contexts)) == (0, 0)
+    posted("pacs")
+    assert out.step() == 1
+    until(lambda: not (out.step() or there.server.active_associations))
+    ledger.finish(job, Outcome(()), clock())
+    there.stop()
+    assert ledger.rerun("1.2.1.50", clock()) is not None
+    assert ledger.claim(clock(), "worker", 600) is not None
+    assert out.step() == 0, "who is away costs nothing and is not told of"
+    assert ledger.circuit("pacs").failures == 0
+    out.close()
