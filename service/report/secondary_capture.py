@@ -37,6 +37,8 @@ _SC_TRUE_COLOUR = "1.2.840.10008.5.1.4.1.1.7.4"
 _MOST_FRAMES = 900
 """Half a minute at 30 a second; a longer clip is cut, and its caption says so."""
 _QUALITY, _CLIP_QUALITY = 95, 90
+_AHEAD = 4
+"""Frames of a clip that wait to be coded, at most."""
 _SAMPLING = "422"
 """Of the colour: the way of JPEG baseline that DICOM has always known, and that every viewer shows (YBR_FULL_422)."""
 _SIDES = {Side.LEFT: "L", Side.RIGHT: "R", Side.MIDLINE: "U"}
@@ -219,14 +221,14 @@ def _cine(shown: ShownClip, source: Dataset, making: Making, number: int) -> Rep
 
 
 def _coded_frames(cut: OverlayClip, clip: Clip, below: str) -> tuple[list[bytes], tuple[int, int]]:
-    """Each frame is coded while the next one is decoded and drawn; with their rows and columns."""
+    """Each frame is coded while the next ones are decoded and drawn; with their rows and columns."""
     coded: list[Future[bytes]] = []
     shape = (0, 0)
     with ThreadPoolExecutor(1) as coder:
         for picture in overlay_frames(cut, clip, below):
             shape = (picture.shape[0], picture.shape[1])
-            if coded:
-                coded[-1].result()
+            if len(coded) >= _AHEAD:
+                coded[-_AHEAD].result()
             coded.append(coder.submit(_coded, picture.copy(), _CLIP_QUALITY))
         return [one.result() for one in coded], shape
 

@@ -22,13 +22,14 @@ class Stencil:
         on_black, on_white = Canvas(width, height), Canvas(width, height, _WHITE)
         draw(on_black)
         draw(on_white)
-        ours = on_black.finished().reshape(-1, 3).astype(np.int32)
-        left = on_white.finished().reshape(-1, 3).astype(np.int32) - ours
+        ours = on_black.finished().reshape(-1, 3)
+        left = np.maximum(on_white.finished().reshape(-1, 3), ours) - ours
         self._where = np.flatnonzero((left < 255).any(axis=1))
-        self._ours, self._left = ours[self._where] * 255, left[self._where].clip(0, 255)
+        self._ours = ours[self._where].astype(np.uint16) * 255 + 128
+        self._left = left[self._where].astype(np.uint16)
 
     def lay(self, pixels: Picture) -> None:
         """Draw on a picture of the stencil's size, shape (rows, columns, 3)."""
         flat = pixels.reshape(-1, 3)
-        mixed = flat[self._where] * self._left + self._ours
-        flat[self._where] = (mixed + 127) // 255
+        mixed = flat.take(self._where, axis=0) * self._left + self._ours
+        flat[self._where] = (mixed + (mixed >> 8)) >> 8  # a division by 255
