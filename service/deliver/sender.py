@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Callable, Sequence
 
 from service import crash, logs
@@ -30,6 +31,8 @@ CIRCUIT_SECONDS = (10.0, 900.0)
 """First and longest wait for a destination that is away: it is back within a quarter of an hour of coming back."""
 OBJECT_SECONDS = (30.0, 3600.0)
 """First and longest wait for an object that a destination could not take just now."""
+_ASKED_EVERY_S = 0.02
+"""Whether a study is worked on: images that come in wake the sender hundreds of times a second."""
 _JITTER = 0.25
 _DOUBLINGS = 12
 
@@ -83,6 +86,7 @@ class Sender:
         self._owner = owner
         self._clock = clock or ledger.clock
         self._chance = chance
+        self._asked = 0.0
         self._expected: int | None = None
         """The job whose objects the peer got ready for."""
 
@@ -119,6 +123,10 @@ class Sender:
 
     def _get_ready(self) -> None:
         """Once for each study that is being worked on, if the destination took what it got last."""
+        now = time.monotonic()
+        if now - self._asked < _ASKED_EVERY_S:
+            return
+        self._asked = now
         job = self._ledger.running_job()
         if job is None or job == self._expected:
             return

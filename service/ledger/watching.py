@@ -19,8 +19,8 @@ _ALERT_S = 2.0
 """Where the system does not tell of writing: one change announces the next, so for that long looks come closer."""
 _FLUSH_S = (0.0003, 0.0005, 0.001, 0.001, 0.002, 0.004, 0.008)
 """Waits after a log was written to, until the commit counts: its flush lies between."""
-_PAUSE_S = 0.001
-"""After a change, so that many commits in a row are not looked at one by one."""
+_PAUSE_S = 0.003
+"""After a change: while images come in there are hundreds of commits a second, and whoever is woken asks the ledger."""
 
 
 class Watch:

@@ -543,8 +543,9 @@ def test_a_sender_for_each_destination(ledger) -> None:
 
 
 def test_for_a_study_that_is_worked_on_an_association_is_opened_beforehand_and_once(
-    ledger, posted, pacs, tmp_path, clock
+    *, ledger, posted, pacs, tmp_path, clock, monkeypatch
 ) -> None:
+    monkeypatch.setattr("service.deliver.sender._ASKED_EVERY_S", 0)
     there = pacs()
     out = sender(ledger, destination(there.port, keep_open_seconds=0.3), tmp_path, clock)
     posted("pacs")
