@@ -140,6 +140,7 @@ def test_what_orthanc_got_reads_back_equal_and_again_changes_nothing(orthanc, ou
     sender = Sender(ledger, "hub", peer_for(there, settings), "me")
     made = post("hub")
     assert sender.step() == 2
+    sender.close()
     assert [row.state for row in ledger.outgoing("hub")] == [OutgoingState.SENT] * 2
     for result in made:
         found = httpx.post(f"{hub.url}/tools/lookup", content=result.sop_instance_uid, timeout=10).json()
@@ -147,8 +148,10 @@ def test_what_orthanc_got_reads_back_equal_and_again_changes_nothing(orthanc, ou
         stored = hub.get(f"/instances/{number}/file").content
         assert dcmread(BytesIO(stored)) == dcmread(folder / result.path)
     # a sender that died after sending does it all again: the same bytes, no second object
-    for answered, answer in peer_for(there, settings).send(ledger.outgoing("hub")):
+    again = peer_for(there, settings)
+    for answered, answer in again.send(ledger.outgoing("hub")):
         assert (answered.destination, answer.fate.value) == ("hub", "sent")
+    again.rest(at_once=True)
     assert len(hub.get("/instances").json()) == 2
 
 

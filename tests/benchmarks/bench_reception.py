@@ -310,7 +310,7 @@ def bench_sending(bench: Bench) -> None:
             )
         )
     with receivers.storescp(bench.place(), "+B", "-pdu", "131072") as receiver:
-        there = Destination(name="x", ae_title="ANY", host="127.0.0.1", port=receiver.port)
+        there = Destination(name="x", ae_title="ANY", host="127.0.0.1", port=receiver.port, keep_open_seconds=0)
         peer = StorePeer(there, "NMUS", folder)
         for _ in range(bench.runs * 5):
             started = time.perf_counter()

@@ -85,6 +85,7 @@ class House:
         for one in senders(self.ledger, self.settings, "sender"):
             while batch := one.step():
                 sent += batch
+            one.close()
         return sent
 
     def close(self):

@@ -74,6 +74,7 @@ def deliver(ledger: Ledger, chosen: Settings, clock: Clock) -> int:
         one._clock = clock
         while batch := one.step():
             sent += batch
+        one.close()
     return sent
 
 

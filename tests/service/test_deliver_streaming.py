@@ -68,7 +68,9 @@ def pacs():
 
 
 def peer(port, folder, seconds=20):
-    there = Destination(name="pacs", host="127.0.0.1", port=port, ae_title="PACS", timeout_seconds=seconds)
+    there = Destination(
+        name="pacs", host="127.0.0.1", port=port, ae_title="PACS", timeout_seconds=seconds, keep_open_seconds=0
+    )
     return StorePeer(there, "NMUS", folder)
 
 

@@ -90,6 +90,7 @@ def _open(port: int) -> bool:
 
 def peer(port: int, folder: Path, tls: Tls, **changes) -> StorePeer:
     settings = {"name": "pacs", "ae_title": "P", "host": "localhost", "port": port, "tls": True, "timeout_seconds": 10}
+    settings["keep_open_seconds"] = 0
     return StorePeer(Destination(**settings | changes), "NMUS", folder, tls)
 
 
