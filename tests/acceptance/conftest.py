@@ -158,6 +158,7 @@ class Nmus:
             encoding="utf-8",
         )
         self._process: subprocess.Popen[bytes] | None = None
+        self._started: list[subprocess.Popen[bytes]] = []
 
     def start(self, role: str = "", crash_at: str = "") -> subprocess.Popen[bytes]:
         """Run ``nmus serve``, or one of its roles; with a crash point every process dies there."""
@@ -172,6 +173,7 @@ class Nmus:
                 env=environment,
                 start_new_session=True,
             )
+        self._started.append(self._process)
         return self._process
 
     def listening(self) -> bool:
@@ -187,11 +189,12 @@ class Nmus:
 
     def kill(self) -> None:
         """End everything as the power would."""
-        if self._process is not None:
+        for process in self._started:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(10)
-            self._process = None
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
+        self._started.clear()
+        self._process = None
 
     def terminate(self) -> int:
         """End everything as systemd would; the exit status."""
