@@ -48,4 +48,6 @@ def normalised(kind: str, value: str) -> str:
 
 def _plain(text: str) -> str:
     decomposed = unicodedata.normalize("NFKD", text.casefold())
+    # a sign such as ㏗ is letters, and capitals among them, only now
+    decomposed = unicodedata.normalize("NFKD", decomposed.casefold())
     return "".join(one for one in decomposed if not unicodedata.combining(one))

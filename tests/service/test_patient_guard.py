@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydicom import Dataset
 
@@ -233,6 +233,8 @@ def test_a_study_is_found_by_its_accession_number_and_the_ledger_does_not_hold_i
 
 
 @given(st.text(max_size=30))
+@example("㏗")
+@example("Straße^Ǆemal")
 def test_a_name_means_the_same_however_it_is_written(name: str) -> None:
     once = normalised("patient_name", name)
     assert normalised("patient_name", once) == once
