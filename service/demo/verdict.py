@@ -40,7 +40,7 @@ def truth_of(value: Value, truth: Truth) -> str:
     if known is None:
         return ""
     if value.measure == "area" and known.area_mm2:
-        return f"{known.area_mm2:.1f} mm2"
+        return f"{known.area_mm²:.1f} mm2"
     if value.measure == "thickness" and known.thickness_mm:
         return f"{known.thickness_mm:.1f} mm"
     if value.measure == "fasciculations":
@@ -77,7 +77,7 @@ def _exam_checks(truth: Truth, exam: Returned) -> Iterable[Check]:
     lengthwise = next(one for one in truth.files if one.view == "longitudinal")
     yield _near("thickness of tibialis anterior, mm", whole("tibialis", "thickness"), lengthwise.thickness_mm or 0, 0.8)
     nerve = next(one for one in truth.files if one.area_mm2)
-    yield _near("area of the median nerve, mm2", whole("median", "area"), nerve.area_mm2 or 0, 2.0)
+    yield _near("area of the median nerve, mm²", whole("median", "area"), nerve.area_mm2 or 0, 2.0)
     cine = next(one for one in truth.files if one.twitches)
     yield _near("fasciculations in ten seconds", whole("biceps", "fasciculations"), len(cine.twitches), 1.0)
     refused = [one for one in exam.reasons if "Tibialis anterior" in one and "needs-region" in one]
