@@ -40,7 +40,7 @@ def truth_of(value: Value, truth: Truth) -> str:
     if known is None:
         return ""
     if value.measure == "area" and known.area_mm2:
-        return f"{known.area_mm²:.1f} mm2"
+        return f"{known.area_mm2:.1f} mm²"
     if value.measure == "thickness" and known.thickness_mm:
         return f"{known.thickness_mm:.1f} mm"
     if value.measure == "fasciculations":
