@@ -59,7 +59,7 @@ def depth_figures(grey: Grey, mask: Mask, used: Mask, spacing: Spacing | None) -
     height = mask.sum(axis=0)
     lowest = max(LOWEST_COLUMN_PX, LOWEST_COLUMN_SHARE * float(height.max(initial=0)))
     tall = mask & (height >= lowest)[np.newaxis]
-    order = np.cumsum(mask, axis=0) - 0.5
+    order = np.asarray(np.cumsum(mask, axis=0), np.float64) - 0.5
     blur = LARGEST_BLUR_SHARE * height
     if spacing is not None:
         blur = np.minimum(blur, BORDER_BLUR_MM / spacing.row_mm)

@@ -42,7 +42,7 @@ def heat_of(motion: ClipMotion, events: tuple[Event, ...]) -> HeatMap | None:
     if not moved.any():
         return None
     unit = "mm" if motion.grid.spacing else "relative"
-    top = float(max(moved.max(), 0.1))
+    top = max(float(moved.max()), 0.1)
     return HeatMap(moved, motion.grid.box, "largest displacement in a fasciculation", unit, 0.0, top)
 
 

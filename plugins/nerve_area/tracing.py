@@ -168,7 +168,7 @@ def _parts(answer: FloatImage) -> int:
 def overlap(first: Outline, second: Outline, shape: tuple[int, int]) -> float:
     """Dice overlap of two outlines in one picture."""
     a, b = mask_of(first, shape), mask_of(second, shape)
-    return float(2 * (a & b).sum() / max(1, a.sum() + b.sum()))
+    return 2 * int((a & b).sum()) / max(1, int(a.sum()) + int(b.sum()))
 
 
 def ellipse_around(outline: Outline, shape: tuple[int, int], spacing: Spacing) -> Ellipse:

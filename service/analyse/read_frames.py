@@ -81,7 +81,7 @@ class DicomFrames:
             return cast(Mask, table[raw])
         tolerance = LOSSY_COLOUR_TOLERANCE if layout.lossy else COLOUR_TOLERANCE
         if layout.space == YBR:
-            return cast(Mask, np.abs(raw[..., 1:].astype(np.int16) - 128).max(axis=2) > tolerance / 2)
+            return np.asarray(np.abs(raw[..., 1:].astype(np.int16) - 128).max(axis=2) > tolerance / 2, np.bool_)
         return _differs(raw, tolerance)
 
     def stream(self, start: int = 0, stop: int | None = None) -> Iterator[Grey]:

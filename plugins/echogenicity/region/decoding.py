@@ -165,7 +165,7 @@ def _reading(maps: _Maps, paths: tuple[Path, Path], spread: float, fascia_scale:
     evidence = Evidence(
         mass=(top_mass, bottom_mass),
         presence=(_along(presence[0], superficial), _along(presence[1], deep)),
-        agreement=float((muscle & between).sum() / max((muscle | between).sum(), 1)),
+        agreement=int((muscle & between).sum()) / max(int((muscle | between).sum()), 1),
         spread=spread,
         kink=max(kink(top), kink(bottom)),
         share=float(np.median(bottom - top)) / ROWS,

@@ -132,7 +132,7 @@ def envelope(x_mm: Floats, z_mm: Floats, amplitude: Complexes, picture: Picture,
     height = (box.row1 - box.row0 - 1) * parts_z + 1
     turn = z_mm * np.float32(4 * np.pi / probe.wavelength_mm)
     # cosine and sine apart: numpy has vector code for them, but not for the complex exponential
-    phased = amplitude * (np.cos(turn) + 1j * np.sin(turn))
+    phased = np.asarray(amplitude * (np.cos(turn) + 1j * np.sin(turn)), np.complex64)
     # the first pixel's centre lies half a pixel into the tissue
     column, row = x_mm / step_x + (pad_x - parts_x / 2), z_mm / step_z + (pad_z - parts_z / 2)
     iq = _splat(column, row, phased, (height + 2 * pad_z, width + 2 * pad_x))
