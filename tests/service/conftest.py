@@ -122,7 +122,11 @@ class Reception:
         for keyword, value in settings.items():
             setattr(ae, keyword, value)
         contexts = [build_context(uid, [syntax]) for uid in classes or (US_IMAGE,) for syntax in syntaxes]
-        return ae.associate("127.0.0.1", self.port, contexts=contexts, ae_title="NMUS")
+        association = ae.associate("127.0.0.1", self.port, contexts=contexts, ae_title="NMUS")
+        take = association.dimse.get_msg
+        # pynetdicom looks for messages in a thread of its own, too, and may take an answer that comes at once for a request
+        association.dimse.get_msg = lambda block=False: take(block) if block else (None, None)
+        return association
 
     def digest_of(self, sop_instance_uid: str) -> str:
         """SHA-256 of the data set bytes in the archived file."""
