@@ -124,7 +124,7 @@ class Reception:
         contexts = [build_context(uid, [syntax]) for uid in classes or (US_IMAGE,) for syntax in syntaxes]
         association = ae.associate("127.0.0.1", self.port, contexts=contexts, ae_title="NMUS")
         take = association.dimse.get_msg
-        # pynetdicom looks for messages in a thread of its own, too, and may take an answer that comes at once for a request
+        # a thread of pynetdicom's own looks for messages, too, and may take an answer that comes at once for a request
         association.dimse.get_msg = lambda block=False: take(block) if block else (None, None)
         return association
 
