@@ -131,7 +131,8 @@ class Sender:
         if job is None or job == self._expected:
             return
         self._expected = job
-        if self._ledger.circuit(self._destination).failures == 0:
+        circuit = self._ledger.circuit(self._destination)
+        if circuit.failures == 0 and not circuit.paused:
             self._peer.get_ready()
 
     def close(self) -> None:

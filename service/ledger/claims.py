@@ -1,6 +1,6 @@
 """Which job is the next, and how it is claimed: statements that are composed once.
 
-To compose them anew took a worker three milliseconds for each study, and each time that it looked in vain.
+To compose them anew took a worker three milliseconds for each study.
 """
 
 from __future__ import annotations

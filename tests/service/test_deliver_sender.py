@@ -565,7 +565,7 @@ def test_for_a_study_that_is_worked_on_an_association_is_opened_beforehand_and_o
 
 
 def test_nothing_is_opened_beforehand_where_nothing_went_or_the_circuit_is_open(
-    ledger, posted, pacs, tmp_path, clock
+    *, ledger, posted, pacs, tmp_path, clock, monkeypatch
 ) -> None:
     there = pacs()
     out = sender(ledger, destination(there.port, keep_open_seconds=0.3), tmp_path, clock)
@@ -578,6 +578,13 @@ def test_nothing_is_opened_beforehand_where_nothing_went_or_the_circuit_is_open(
     assert out.step() == 1
     until(lambda: not (out.step() or there.server.active_associations))
     ledger.finish(job, Outcome(()), clock())
+    ledger.pause("pacs")
+    assert ledger.rerun("1.2.1.50", clock()) is not None
+    job = ledger.claim(clock(), "worker", 600)
+    monkeypatch.setattr("service.deliver.sender._ASKED_EVERY_S", 0)
+    assert (out.step(), len(there.contexts)) == (0, 1), "a pause is a pause"
+    ledger.finish(job, Outcome(()), clock())
+    ledger.pause("pacs", paused=False)
     there.stop()
     assert ledger.rerun("1.2.1.50", clock()) is not None
     assert ledger.claim(clock(), "worker", 600) is not None
