@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from plugins.fasciculation.features import features_of, largest_slope
+from plugins.fasciculation.features import Seen, features_of, largest_slope
 from plugins.fasciculation.field import Field
 from plugins.fasciculation.grid import Floats
 from plugins.fasciculation.twitch import FLOOR_MM, SPANS_S, Peak, peaks
@@ -87,7 +87,7 @@ def _described(peak: Peak, every: list[Peak], field: Field) -> Candidate:
     duration = max((high - low) / rate, 1 / rate)
     half = SPANS_S[int(scored.span[peak.time, peak.row, peak.column])]
     start = float(field.times_s[peak.time]) - min(half, 0.25)
-    numbers = features_of(peak, every, field, now=now, extent=extent, trace=trace, flanks=(low, high))
+    numbers = features_of(Seen(peak, every, field, now, extent, trace, (low, high)))
     return Candidate(
         time=peak.time,
         row=peak.row,

@@ -19,7 +19,10 @@ class Field:
     rate_hz: float
     scored: Score
     probe_mm: Floats
-    """Path of the affine fit's shift in mm (column, row), shape (times, 2)."""
+    """Path of the affine fit in mm (column, row), shape (times, 3, 2): its shift, and how far the right and the lower
+    edge have gone beyond that."""
+    probe_waves: float
+    """How alike the probe's motion is after one breath: its highest autocorrelation there, 1 at most."""
     probe_mm_s: Floats
     """Root mean square speed of the affine fit over the picture, shape (times,)."""
     unrest_mm_s: Floats

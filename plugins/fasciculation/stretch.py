@@ -10,12 +10,18 @@ from plugins.fasciculation.residual import displacement, without_affine
 from plugins.fasciculation.twitch import score
 
 TEXTURE = 4.0
-"""Least smaller diagonal element of the structure tensor, in squared grey levels, of a block that can be followed."""
+"""Least smaller diagonal element of the structure tensor, in squared grey levels, of a block that tells how the whole
+picture moves and how restless it is."""
+FOLLOWED = 2.0
+"""The same of a block in which a twitch can be seen."""
 
 UNREST_S = 0.16
 """Time over which the blocks' unrest is taken."""
 NOISE_SHARE = 0.75
 """Measured on still clips; 0.58 for noise that is white in position, more where displacement errors add up."""
+WAVES_STEP_S = 0.2
+BREATH_S = (2.3, 6.5)
+"""Shortest and longest breath at rest: 9 to 26 a minute."""
 _SPREAD = np.array([[1.0], [1 / 3], [1 / 3]], np.float32)
 """Mean square over the picture of 1, x and y, which go from -1 to 1."""
 
@@ -34,22 +40,53 @@ def field_of(flow: Floats, texture: Floats, times_s: Floats, grid: Grid) -> Fiel
     grid:
         The working grid.
     """
-    valid = texture > TEXTURE
+    inner = np.zeros(texture.shape, bool)
     # at the border tissue comes in and goes out: what moves there cannot be told
-    valid[[0, -1]] = valid[:, [0, -1]] = False
+    inner[1:-1, 1:-1] = True
+    clear = inner & (texture > TEXTURE)
     flat = flow.reshape(len(flow), -1, 2)
-    fit = without_affine(flat, valid.ravel().astype(np.float32), grid)
+    fit = without_affine(flat, clear.ravel().astype(np.float32), grid)
     step = float(np.median(np.diff(times_s)))
     count = int((times_s[-1] - times_s[0]) / step) + 1
     even = (times_s[0] + np.arange(count) * step).astype(np.float32)
     path = displacement(fit.residual, times_s, even)
+    trust = np.asarray(np.maximum(texture / (texture + TEXTURE), 1e-3), np.float32)
     unit = np.array([grid.unit[1], grid.unit[0]], np.float32)
-    shift = displacement(fit.coefficients[:, :1], times_s, even)[:, 0] * unit
+    shift = np.asarray(displacement(fit.coefficients, times_s, even) * unit, np.float32)
     gap = np.diff(times_s)
     pushed = np.sqrt(((fit.coefficients * unit) ** 2 * _SPREAD).sum(axis=(1, 2))) / gap
-    unrest = _unrest(path[:, valid.ravel()] * unit, even, step)
+    unrest = _unrest(path[:, clear.ravel()] * unit, even, step)
     probe = np.interp(even, times_s[1:], pushed).astype(np.float32)
-    return Field(even, 1 / step, score(path, 1 / step, grid), shift, probe, unrest, grid, valid, texture)
+    return Field(
+        times_s=even,
+        rate_hz=1 / step,
+        scored=score(path, 1 / step, grid, trust),
+        probe_mm=shift,
+        probe_waves=_waves(shift, 1 / step),
+        probe_mm_s=probe,
+        unrest_mm_s=unrest,
+        grid=grid,
+        valid=inner & (texture > FOLLOWED),
+        texture=texture,
+    )
+
+
+def _waves(path_mm: Floats, rate_hz: float) -> float:
+    """How alike the probe's motion is after one breath.
+
+    Parameters
+    ----------
+    path_mm:
+        Path of the affine fit, first axis time.
+    """
+    thinned = max(1, round(WAVES_STEP_S * rate_hz))
+    gone = np.diff(path_mm.reshape(len(path_mm), -1)[::thinned], axis=0)
+    low, high = (round(lag_s * rate_hz / thinned) for lag_s in BREATH_S)
+    high = min(high, len(gone) // 2)
+    power = float((gone**2).mean()) if len(gone) else 0.0
+    if power <= 0 or high <= low:
+        return 0.0
+    return float(max((gone[lag:] * gone[:-lag]).mean() for lag in range(low, high + 1)) / power)
 
 
 def _unrest(path_mm: Floats, times_s: Floats, step_s: float) -> Floats:

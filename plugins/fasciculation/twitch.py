@@ -35,7 +35,7 @@ class Score:
     """The path itself, smoothed, shape (times, rows, columns, 2), mm."""
 
 
-def score(path: Floats, rate_hz: float, grid: Grid) -> Score:
+def score(path: Floats, rate_hz: float, grid: Grid, trust: Floats) -> Score:
     """Score a displacement path.
 
     Parameters
@@ -44,8 +44,10 @@ def score(path: Floats, rate_hz: float, grid: Grid) -> Score:
         Displacement in working pixels at even times, shape (times, blocks, 2).
     rate_hz:
         Times per second.
+    trust:
+        How much each block's displacement counts beside its neighbours', shape (rows, columns), above 0.
     """
-    moved = _smooth_mm(path, grid)
+    moved = _smooth_mm(path, grid, trust)
     along, deep = np.ascontiguousarray(moved[..., 0]), np.ascontiguousarray(moved[..., 1])
     count = len(moved)
     best = np.zeros(moved.shape[:3], np.float32)
@@ -86,27 +88,34 @@ class Peak:
 
 
 def peaks(scored: Score, rate_hz: float, floor_mm: float, factor: float, valid: npt.NDArray[np.bool_]) -> list[Peak]:
-    """Local maxima over 0.15 s and two blocks that reach the floor and a multiple of their block's noise."""
+    """Local maxima over 0.15 s and two blocks that reach the floor and a multiple of their block's noise.
+
+    Only among blocks that are valid: another that moves further beside them must not hide them.
+    """
     lag = max(1, round(0.15 * rate_hz))
-    top = scored.height
+    top = height = scored.height * valid
     for axis, reach in enumerate((lag, 2, 2)):
         top = _highest(top, axis, reach)
     threshold = np.maximum(floor_mm, factor * scored.noise)
-    found = (scored.height == top) & (scored.height > threshold) & valid
+    found = (height == top) & (height > threshold)
     return [
         Peak(int(time), int(row), int(column), float(scored.height[time, row, column]))
         for time, row, column in np.argwhere(found)
     ]
 
 
-def _smooth_mm(path: Floats, grid: Grid) -> Floats:
-    """Path in mm, smoothed over neighbouring blocks and over three times, shape (times, rows, columns, 2)."""
+def _smooth_mm(path: Floats, grid: Grid, trust: Floats) -> Floats:
+    """Path in mm, smoothed over neighbouring blocks and over three times, shape (times, rows, columns, 2).
+
+    A block without texture stands still whatever its neighbours do, so that it must not slow them.
+    """
     rows, columns = grid.blocks
     unit = np.array([grid.unit[1], grid.unit[0]], np.float32)
-    rough = path.reshape(len(path), rows, columns, 2) * unit
+    rough = path.reshape(len(path), rows, columns, 2) * (unit * trust[..., np.newaxis])
     out = np.empty_like(rough)
     for time, field in enumerate(rough):
         cv2.GaussianBlur(field, (3, 3), 0.6, dst=out[time])
+    out *= (1 / cv2.GaussianBlur(trust, (3, 3), 0.6))[..., np.newaxis]
     inner = out[:-2] + out[2:]
     inner += 2 * out[1:-1]
     inner *= np.float32(0.25)

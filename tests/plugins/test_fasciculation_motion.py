@@ -20,9 +20,12 @@ from plugins.fasciculation.grid import BLOCK, MAX_BLOCKS, Grid, grid_of
 from plugins.fasciculation.pulse import beating
 from plugins.fasciculation.residual import displacement, without_affine
 from plugins.fasciculation.timebase import TimeBase, time_base
-from plugins.fasciculation.twitch import score
+from plugins.fasciculation.stretch import field_of
+from plugins.fasciculation.twitch import peaks, score
 
 WIDE = Grid(Box(0, 0, 160, 128), Spacing(0.2, 0.2), (128, 160), (16, 20))
+EVEN = np.ones(WIDE.blocks, np.float32)
+"""Trust: every block counts alike."""
 
 
 def speckle(seed: int, shape: tuple[int, int] = (148, 180)) -> np.ndarray:
@@ -90,7 +93,7 @@ def test_only_what_comes_back_scores(kind: str, high: bool) -> None:
     times = np.arange(0, 2, 1 / 30)
     path = np.zeros((len(times), 16 * 20, 2), np.float32)
     path[:, :, 0] = 2.0 * course(kind, times)[:, None]
-    best = float(score(path, 30.0, WIDE).height[:, 8, 10].max())
+    best = float(score(path, 30.0, WIDE, EVEN).height[:, 8, 10].max())
     assert (best > 0.25) is high
     if not high:
         assert best < 0.03
@@ -103,8 +106,48 @@ def test_score_is_linear_in_size_and_blind_to_direction(size: float, angle: floa
     plain = np.zeros((len(times), 16 * 20, 2), np.float32)
     plain[:, :, 0] = course("twitch", times)[:, None]
     turned = (size * plain[..., :1] * np.array([np.cos(angle), np.sin(angle)])).astype(np.float32)
-    one, other = score(plain, 30.0, WIDE).height, score(turned, 30.0, WIDE).height
+    one, other = score(plain, 30.0, WIDE, EVEN).height, score(turned, 30.0, WIDE, EVEN).height
     np.testing.assert_allclose(other, size * one, atol=2e-3 * size)
+
+
+def twitch_path(size: np.ndarray) -> np.ndarray:
+    """A twitch along columns, its height (working pixels) given for every block."""
+    times = np.arange(0, 2, 1 / 30)
+    path = np.zeros((len(times), size.size, 2), np.float32)
+    path[:, :, 0] = course("twitch", times)[:, None] * size.ravel()
+    return path
+
+
+def test_a_block_that_cannot_be_judged_does_not_hide_its_neighbours() -> None:
+    """The dark middle of a twitch moves furthest; the highest of the blocks that can be followed is the event."""
+    size = np.zeros(WIDE.blocks, np.float32)
+    size[7:10, 9:12], size[8, 10] = 1.0, 3.0
+    valid = np.ones(WIDE.blocks, bool)
+    valid[8, 10] = False
+    found = peaks(score(twitch_path(size), 30.0, WIDE, EVEN), 30.0, 0.06, 4.0, valid)
+    assert found
+    assert {(abs(peak.row - 8) <= 1, abs(peak.column - 10) <= 1) for peak in found} == {(True, True)}
+    assert (8, 10) not in {(peak.row, peak.column) for peak in found}
+
+
+def test_blocks_without_texture_do_not_slow_their_neighbours() -> None:
+    """They stand still whatever happens; what counts little is not averaged in."""
+    size = np.full(WIDE.blocks, 2.0, np.float32)
+    size[:, 10:] = 0.0
+    trust = np.where(size > 0, 0.9, 0.001).astype(np.float32)
+    heights = [score(twitch_path(size), 30.0, WIDE, each).height[:, 8, 9].max() for each in (EVEN, trust)]
+    assert heights[1] == pytest.approx(score(twitch_path(size), 30.0, WIDE, EVEN).height[:, 8, 4].max(), rel=0.01)
+    assert heights[0] < 0.9 * heights[1]
+
+
+@pytest.mark.parametrize(("period_s", "alike"), [(3.5, True), (11.0, False)])
+def test_breathing_is_told_by_coming_back(period_s: float, alike: bool) -> None:
+    times = np.arange(0, 16, 1 / 25).astype(np.float32)
+    place = 3 * np.sin(2 * np.pi * times / period_s) + (0 if alike else 1.5 * np.sin(times**1.5))
+    flow = np.zeros((len(times) - 1, *WIDE.blocks, 2), np.float32)
+    flow[..., 0] = np.diff(place)[:, None, None]
+    field = field_of(flow, np.full(WIDE.blocks, 50, np.float32), times, WIDE)
+    assert (field.probe_waves > 0.8) is alike
 
 
 def test_displacement_is_read_at_even_times_over_lost_frames() -> None:

@@ -100,7 +100,7 @@ def main() -> None:
     rows: list[Row] = [json.loads(line) for line in Path(sys.argv[1]).read_text("utf-8").splitlines()]
     if len(sys.argv) > 3:
         rows = [row for row in rows if int(sys.argv[2]) <= row["seed"] <= int(sys.argv[3])]
-    for group in ("", "semi-", "still-"):
+    for group in ("", "still-"):
         mine = [row for row in rows if row["kind"] in {group + kind for kind in (*ASSESSABLE, *MOVING)}]
         still = [row for row in mine if row["kind"].removeprefix(group) in ASSESSABLE]
         if still:

@@ -3,8 +3,8 @@
     python plugins/fasciculation/training/heldout.py FILE FIRST_SEED COUNT RATE_PER_MINUTE SECONDS [KIND ...]
 
 One JSON line a clip is added to FILE, with the truth beside what was found; clips that FILE has already are left out.
-A kind is one of the simulator's, or ``semi-`` and one: a real still made to move, or ``still-`` and one: the same with
-stills of two sources in turn, so that hardly two clips share one. ``figures.py FILE`` makes the tables.
+A kind is one of the simulator's, or ``still-`` and one: a real still made to move, of two sources in turn, so that
+hardly two clips share one. ``figures.py FILE`` makes the tables.
 Seeds below 5000 are for tuning and training; those from 5000 on are held out and looked at once (README.md says which).
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from dataset import NAMES, match, name_of
-from semi import drawn, in_turn, moving_clip
+from semi import moving_clip
 
 from plugins.contract import Acquisition, ArrayFrames, Clip, NotAssessable, Side, Spacing, TissueRegion, View
 from plugins.fasciculation.assess import ClipResult, assess
@@ -32,16 +32,16 @@ from service.demo.simulator.warped import WarpedCine, warped_frames
 
 @dataclass(frozen=True)
 class Peak:
-    """When an event was at its height: what ``dataset`` asks of a candidate."""
+    """When an event was at its height, and how far it went: what ``dataset`` asks of a candidate."""
 
     peak_s: float
+    height_mm: float
 
 
 def clip_of(kind: str, seed: int, per_minute: float, duration_s: float) -> tuple[Cine, Clip]:
     """A scene and its clip, in memory."""
-    of_still, plain = kind.rpartition("-")[::2]
-    if of_still:
-        cine, warped = moving_clip(plain, seed, per_minute, duration_s, {"semi": drawn, "still": in_turn}[of_still])
+    if kind.startswith("still-"):
+        cine, warped = moving_clip(kind.removeprefix("still-"), seed, per_minute, duration_s)
         return cine, in_memory(warped_frames(warped), times_of(warped), cine)
     cine = scene(kind, seed, duration_s, per_minute)
     return cine, in_memory(frames(cine), times_of(cine), cine)
@@ -72,7 +72,7 @@ def judged(kind: str, seed: int, per_minute: float, duration_s: float) -> dict:
 
 def found_in(said: ClipResult, truth: list[dict], cine: Cine) -> dict:
     """Events with what they truly were."""
-    peaks = [Peak(event.properties["peak_s"]) for event in said.seen.events]
+    peaks = [Peak(event.properties["peak_s"], event.properties["peak_displacement_mm"]) for event in said.seen.events]
     places = [event.centre for event in said.seen.events]
     events = [
         {

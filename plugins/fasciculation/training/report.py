@@ -1,47 +1,73 @@
-"""Precision, recall and false alarms by scene, for clips whose candidates have been judged."""
+"""Precision, recall, false alarms and names, by scene, for clips whose candidates have been judged."""
 
 from __future__ import annotations
 
-import numpy as np
-from dataset import ClipData
+from collections import Counter
 
+import numpy as np
+from dataset import NAMES, ClipData
+
+from plugins.fasciculation.assess import STILL_ENOUGH
+from plugins.fasciculation.events import FAINT, FAINT_MM, SURE
 from plugins.fasciculation.pulse import beating
 
 BIG_MM = 0.3
 
 
-def table(clips: list[ClipData], shares: dict[int, np.ndarray], threshold: float) -> None:
+def counted(clip: ClipData, shares: np.ndarray, threshold: float) -> np.ndarray:
+    """Which candidates count, as ``events`` decides it."""
+    needed = np.where(clip.in_motion, max(threshold, SURE), threshold)
+    faint = np.array([each.height_mm < FAINT_MM for each in clip.found], bool)
+    needed = np.where(faint, np.maximum(needed, FAINT), needed)
+    return np.asarray((shares[:, 0] >= needed) & ~np.array(beating(clip.found), bool))
+
+
+def table(clips: list[ClipData], shares: list[np.ndarray], threshold: float) -> None:
+    """A line for each scene of each source, and for each source."""
     print(f"--- threshold {threshold}")
-    kinds = sorted({(clip.kind, clip.per_minute > 0) for clip in clips})
-    for kind, twitching in kinds:
-        chosen = [
-            (at, clip)
-            for at, clip in enumerate(clips)
-            if clip.kind == kind and (clip.per_minute > 0) == twitching and at in shares
-        ]
-        hit = wrong = big = found_big = small = found_small = judged_big = judged_hit = 0
-        minutes, shareds = 0.0, []
-        for at, clip in chosen:
-            needed = np.where(clip.in_motion, max(threshold, 0.95), threshold)
-            kept = (shares[at][:, 0] >= needed) & ~np.array(beating(clip.found), bool)
-            wrong += sum(1 for index in np.flatnonzero(kept) if clip.matched[index] < 0)
-            seen = {clip.matched[index] for index in np.flatnonzero(kept)} - {-1}
-            hit += len(seen)
+    for source in ("sim", "still"):
+        kinds = sorted({clip.kind for clip in clips if clip.source == source})
+        for kinds_here, name in [*(({kind}, kind) for kind in kinds), (set(kinds), "all")]:
+            lines = [
+                (clip, counted(clip, share, threshold))
+                for clip, share in zip(clips, shares, strict=True)
+                if clip.source == source and clip.kind in kinds_here
+            ]
+            _line(f"{source} {name}", lines)
+
+
+def _line(name: str, lines: list[tuple[ClipData, np.ndarray]]) -> None:
+    seen: Counter[str] = Counter()
+    minutes = 0.0
+    for clip, kept in lines:
+        if clip.judged_share < STILL_ENOUGH:
+            seen["not assessable"] += 1
+        elif clip.per_minute == 0:
+            seen["false"] += int(kept.sum())
+            minutes += clip.judged_share * clip.duration_s / 60
+        else:
+            hits = {clip.matched[at] for at in np.flatnonzero(kept)} - {-1}
+            seen["hits"] += len(hits)
+            seen["counted"] += int(kept.sum())
             for which, event in enumerate(clip.truth):
-                if event["peak_mm"] >= BIG_MM:
-                    big += 1
-                    found_big += which in seen
-                    judged_big += not clip.truth_in_motion[which]
-                    judged_hit += which in seen and not clip.truth_in_motion[which]
-                else:
-                    small += 1
-                    found_small += which in seen
-            minutes += clip.duration_s / 60
-            shareds.append(clip.judged_share)
-        precision = hit / (hit + wrong) if hit + wrong else float("nan")
-        print(
-            f"{kind:12s} {'twitching' if twitching else 'none':9s} n {len(chosen):3d} P {precision:.3f} "
-            f"R>=0.3 {found_big}/{big} {found_big / max(big, 1):.3f} (judged {judged_hit / max(judged_big, 1):.3f}) "
-            f"R<0.3 {found_small}/{small} false {wrong} = {wrong / max(minutes, 1e-9):.2f}/min "
-            f"judged {np.mean(shareds):.2f} not assessable {np.mean([s < 0.5 for s in shareds]):.2f}"
-        )
+                size = "big" if event["peak_mm"] >= BIG_MM else "small"
+                seen[size] += 1
+                seen[f"{size} found"] += which in hits
+    print(
+        f"{name:18} n {len(lines):3} not assessable {seen['not assessable']:2}"
+        f" P {seen['hits']}/{seen['counted']} R {seen['big found']}/{seen['big']}"
+        f" = {seen['big found'] / max(seen['big'], 1):.3f} small {seen['small found']}/{seen['small']}"
+        f" false {seen['false']} in {minutes:.1f} min = {seen['false'] / max(minutes, 1e-9):.2f} a minute"
+    )
+
+
+def names_table(clips: list[ClipData], shares: list[np.ndarray], threshold: float) -> None:
+    """How what was rejected was named, name by name of what truly moved."""
+    named: Counter[tuple[int, int]] = Counter()
+    for clip, share in zip(clips, shares, strict=True):
+        for at in np.flatnonzero(~counted(clip, share, threshold)):
+            if clip.names[at] > 0:
+                named[clip.names[at], 1 + int(share[at, 1:].argmax())] += 1
+    for name in sorted({name for name, _ in named}):
+        every = {NAMES[other]: count for (truly, other), count in sorted(named.items()) if truly == name}
+        print(f"{NAMES[name]}: {every.get(NAMES[name], 0)} of {sum(every.values())}", every)

@@ -2,10 +2,10 @@
 
     python plugins/fasciculation/training/semi.py FOLDER FIRST_SEED COUNT RATE_PER_MINUTE SECONDS [KIND ...]
 
-Stills: muscle_longitudinal (Apache-2.0, N. Cronin and co-workers; scale not stated, taken as 45 mm of depth) and, for
-clips of which each has a still of its own, also nerve_transverse (CC-BY-4.0, T. Kandaouroff: limbs across; taken as 35
-mm). Seeds below 5000 use the first two thirds of the stills in the order of their names, seeds from 5000 the last
-third: neighbours come from one subject.
+Stills: muscle_longitudinal (Apache-2.0, N. Cronin and co-workers; scale not stated, taken as 45 mm of depth) and
+nerve_transverse (CC-BY-4.0, T. Kandaouroff: limbs across; taken as 35 mm). Seeds below 5000 use the first two thirds of
+either in the order of their names, seeds from 5000 the last third: neighbours come from one subject. Seeds below 4000
+give each still another look (``varied``), as scanners, presets and depths do; from 4000 on it stays as it is.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -28,6 +28,8 @@ from service.demo.simulator.scenes import ASSESSABLE, MOVING, scene
 from service.demo.simulator.warped import WarpedCine, warped_frames
 
 KINDS = (*ASSESSABLE, *MOVING)
+VARIED = 4000
+"""Seeds below give stills another look."""
 HELD_OUT = 5000
 """Seeds from here on take the last third of the stills."""
 DATA = Path(os.environ.get("NMUS_DATA", Path(__file__).parents[3].parent / "shared" / "data"))
@@ -35,6 +37,9 @@ DATA = Path(os.environ.get("NMUS_DATA", Path(__file__).parents[3].parent / "shar
 
 LONGITUDINAL, TRANSVERSE = ("muscle_longitudinal", 45.0), ("nerve_transverse", 35.0)
 """Folder, and depth in mm that a picture is taken to show."""
+SELDOM, OFTENER = (556, 660), 3
+"""Size of the pictures of a scanner that is behind all held-out stills of muscle along, and behind only two dozen of
+those for training: these come so many times as often."""
 
 
 @dataclass(frozen=True)
@@ -45,25 +50,32 @@ class Still:
     depth_mm: float
 
 
-def stills(held_out: bool, source: tuple[str, float] = LONGITUDINAL) -> list[Still]:
-    """One part of a source's pictures, in the order of their names."""
-    files = sorted((DATA / source[0] / "images").glob("*.png"))
-    cut = 2 * len(files) // 3
-    return [Still(path, source[1]) for path in (files[cut:] if held_out else files[:cut])]
+@cache
+def stills(held_out: bool) -> tuple[Still, ...]:
+    """One part of the pictures of both sources, in the order of their names."""
+    found: list[Still] = []
+    for folder, depth_mm in (LONGITUDINAL, TRANSVERSE):
+        files = sorted((DATA / folder / "images").glob("*.png"))
+        cut = 2 * len(files) // 3
+        found += [Still(path, depth_mm) for path in (files[cut:] if held_out else files[:cut])]
+    return tuple(found)
 
 
-def drawn(kind: str, seed: int) -> Still:
-    """A random still, the same one for every kind of a seed."""
-    files = stills(seed >= HELD_OUT)
-    return files[int(np.random.default_rng([seed, 11]).integers(len(files)))]
-
-
-def in_turn(kind: str, seed: int) -> Still:
-    """Every still of both sources comes once before any comes again; kinds of one seed have different ones."""
+def which(kind: str, seed: int) -> int:
+    """Index of a clip's still: every one comes once before any comes again; kinds of one seed have different ones."""
     held_out = seed >= HELD_OUT
-    files = stills(held_out) + stills(held_out, TRANSVERSE)
-    order = np.random.default_rng([int(held_out), 12]).permutation(len(files))
-    return files[order[(seed * len(KINDS) + KINDS.index(kind)) % len(files)]]
+    pool = list(range(len(stills(held_out))))
+    if seed < VARIED:
+        pool = _oftener()
+    order = np.random.default_rng([int(held_out), 13 if seed < VARIED else 12]).permutation(len(pool))
+    return pool[order[(seed * len(KINDS) + KINDS.index(kind)) % len(pool)]]
+
+
+@cache
+def _oftener() -> list[int]:
+    """Indices of the stills for training, those of the seldom scanner several times."""
+    shapes = [cv2.imread(str(still.path), cv2.IMREAD_GRAYSCALE).shape for still in stills(False)]
+    return [at for at, shape in enumerate(shapes) for _ in range(OFTENER if shape == SELDOM else 1)]
 
 
 def picture_of(still: Still) -> tuple[np.ndarray, float]:
@@ -86,16 +98,37 @@ def tissue_in(grey: np.ndarray) -> tuple[slice, slice]:
     return slice(top, top + high), slice(left, left + wide)
 
 
-def moving_clip(
-    kind: str, seed: int, per_minute: float, duration_s: float, choose: Callable[[str, int], Still] = drawn
-) -> tuple[Cine, WarpedCine]:
+def varied(grey: np.ndarray, depth_mm: float, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """A picture as another scanner, preset or depth might show it, and its mm per pixel."""
+    spacing = depth_mm * float(np.exp(rng.uniform(np.log(0.75), np.log(1.35)))) / len(grey)
+    if rng.random() < 0.5:
+        grey = grey[:, ::-1]
+    if rng.random() < 0.5:
+        share = rng.uniform(0.6, 1)
+        high, wide = int(grey.shape[0] * share), int(grey.shape[1] * share)
+        top, left = int(rng.integers(0, grey.shape[0] - high + 1)), int(rng.integers(0, grey.shape[1] - wide + 1))
+        grey = grey[top : top + high, left : left + wide]
+    level = grey.astype(np.float32)
+    if rng.random() < 0.6:
+        fine_px = rng.uniform(0.8, 2)
+        level = level + rng.uniform(0, 1.5) * (level - cv2.GaussianBlur(level, (0, 0), fine_px))
+    elif rng.random() < 0.4:
+        level = cv2.GaussianBlur(level, (0, 0), rng.uniform(0.5, 1.5))
+    middle = level.mean()
+    level = middle + (level - middle) * np.exp(rng.uniform(np.log(0.7), np.log(1.7)))
+    level = 255 * (np.clip(level, 0, 255) / 255) ** np.exp(rng.uniform(-0.4, 0.4))
+    return np.ascontiguousarray(np.clip(level, 0, 255).astype(np.uint8)), spacing
+
+
+def moving_clip(kind: str, seed: int, per_minute: float, duration_s: float) -> tuple[Cine, WarpedCine]:
     """A scene of a kind with its tissue replaced by a real still."""
-    still, spacing = picture_of(choose(kind, seed))
-    # the draw after that of a still by chance: clips made before stay what they were
+    chosen = stills(seed >= HELD_OUT)[which(kind, seed)]
+    still, spacing = picture_of(chosen)
+    if seed < VARIED:
+        still, spacing = varied(still, chosen.depth_mm, np.random.default_rng([seed, KINDS.index(kind), 14]))
     rng = np.random.default_rng([seed, 11])
-    rng.integers(len(stills(seed >= HELD_OUT)))
-    cine = scene(kind, seed, duration_s, per_minute)
-    # motions were drawn for the scene's own picture: give it the still's size and draw again
+    rng.integers(1 << 10)
+    # motions are drawn for the still's size
     picture = Picture(still.shape[0], still.shape[1], Box(0, 0, still.shape[1], still.shape[0]), spacing)
     cine = scene(kind, seed, duration_s, per_minute, picture=picture)
     warped = WarpedCine(
@@ -106,17 +139,18 @@ def moving_clip(
 
 
 def semi(folder: Path, kind: str, seed: int, per_minute: float, duration_s: float) -> None:
-    name = folder / f"semi-{kind}_{per_minute:g}_{seed}.npz"
+    name = folder / f"still-{kind}_{per_minute:g}_{seed}.npz"
     if name.exists():
         return
     cine, warped = moving_clip(kind, seed, per_minute, duration_s)
     grid = grid_for(warped.still.shape, cine.picture.box, warped.spacing_mm)
     times = [time_s for time_s, _ in schedule(warped.seed, duration_s, warped.frame_rate_hz, warped.faults)]
+    still = which(kind, seed), len(stills(seed >= HELD_OUT))
     keep(
         name,
         work=np.stack([grid.reduced(frame) for frame in warped_frames(warped)]),
         times=np.array(times),
-        meta=np.array([f"semi-{kind}", seed, per_minute, duration_s], dtype=object),
+        meta=np.array(["still", kind, seed, per_minute, duration_s, still], dtype=object),
         truth=np.array([asdict(twitch) for twitch in twitches(cine)], dtype=object),
         grid=np.array([grid], dtype=object),
         picture=np.array([cine.picture], dtype=object),

@@ -23,7 +23,7 @@ from service.demo.simulator.scenes import ASSESSABLE, MOVING, scene
 
 
 def simulate(folder: Path, kind: str, seed: int, per_minute: float, duration_s: float) -> None:
-    name = folder / f"{kind}_{per_minute:g}_{seed}.npz"
+    name = folder / f"sim-{kind}_{per_minute:g}_{seed}.npz"
     if name.exists():
         return
     cine = scene(kind, seed, duration_s, per_minute)
@@ -32,9 +32,10 @@ def simulate(folder: Path, kind: str, seed: int, per_minute: float, duration_s: 
         name,
         work=np.stack([grid.reduced(frame) for frame in frames(cine)]),
         times=np.array(frame_times_s(cine)),
-        meta=np.array([kind, seed, per_minute, duration_s], dtype=object),
+        meta=np.array(["sim", kind, seed, per_minute, duration_s, (-1, 0)], dtype=object),
         truth=np.array([asdict(twitch) for twitch in twitches(cine)], dtype=object),
         grid=np.array([grid], dtype=object),
+        picture=np.array([cine.picture], dtype=object),
     )
 
 

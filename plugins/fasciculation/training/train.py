@@ -2,25 +2,30 @@
 
     python plugins/fasciculation/training/train.py FOLDER [--write]
 
-Cross-validated over seeds first: the printed table is of clips that the network of their fold did not see. What is
-written stands beside the first network of classifier.json: the plugin takes the mean of what both say.
+The printed tables are cross-validated, over seeds and over stills: of clips that the networks of their fold did not
+see.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from multiprocessing import Pool
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
-from dataset import NAMES, ClipData, load
-from report import table
+from dataset import FOLDS, NAMES, ClipData, load
+from report import names_table, table
 
 from plugins.fasciculation.features import FEATURES
+from plugins.fasciculation.plugin import Fasciculation
 
-torch.set_num_threads(1)
-HIDDEN = 24
+HIDDEN = 64
+NETWORKS = 3
+ROUNDS = 800
+HELD_OUT = 5000
 
 
 def arrays(clips: list[ClipData]) -> tuple[np.ndarray, np.ndarray]:
@@ -30,10 +35,10 @@ def arrays(clips: list[ClipData]) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([row[0] for row in rows]), np.array([row[1] for row in rows])
 
 
-def fit(features: np.ndarray, names: np.ndarray, seed: int = 0) -> dict:
+def fit(features: np.ndarray, names: np.ndarray, seed: int) -> dict:
     torch.manual_seed(seed)
     mean, scale = features.mean(axis=0), features.std(axis=0) + 1e-6
-    inputs = torch.tensor(np.clip((features - mean) / scale, -4, 4))
+    inputs = torch.tensor(np.clip((features - mean) / scale, -4, 4), dtype=torch.float32)
     wanted = torch.tensor(names)
     net = torch.nn.Sequential(
         torch.nn.Linear(len(FEATURES), HIDDEN), torch.nn.Tanh(), torch.nn.Linear(HIDDEN, len(NAMES))
@@ -43,9 +48,9 @@ def fit(features: np.ndarray, names: np.ndarray, seed: int = 0) -> dict:
     weight = np.where(count > 0, 1 / np.sqrt(np.maximum(count, 1)), 0)
     weight[0] = (weight[1:] * count[1:]).sum() / max(count[0], 1)
     loss_of = torch.nn.CrossEntropyLoss(weight=torch.tensor(weight, dtype=torch.float32))
-    optimiser = torch.optim.AdamW(net.parameters(), lr=1e-2, weight_decay=3e-2)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 600)
-    for _ in range(600):
+    optimiser = torch.optim.AdamW(net.parameters(), lr=1e-2, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, ROUNDS)
+    for _ in range(ROUNDS):
         optimiser.zero_grad()
         loss = loss_of(net(inputs + 0.05 * torch.randn_like(inputs)), wanted)
         loss.backward()
@@ -58,7 +63,21 @@ def fit(features: np.ndarray, names: np.ndarray, seed: int = 0) -> dict:
     return {"mean": mean.tolist(), "scale": scale.tolist(), "layers": layers}
 
 
-def predict(model: dict, features: np.ndarray) -> np.ndarray:
+def trained(known: tuple[np.ndarray, np.ndarray]) -> list[dict]:
+    """Networks that differ in their beginning, from features and names."""
+    torch.set_num_threads(1)
+    return [fit(*known, seed) for seed in range(NETWORKS)]
+
+
+def predict(models: list[dict], clip: ClipData) -> np.ndarray:
+    """Shares of every name for every candidate, mean of the networks."""
+    if not clip.found:
+        return np.zeros((0, len(NAMES)))
+    features = np.stack([each.features for each in clip.found])
+    return np.mean([_shares(model, features) for model in models], axis=0)
+
+
+def _shares(model: dict, features: np.ndarray) -> np.ndarray:
     signal = np.clip((features - np.array(model["mean"])) / np.array(model["scale"]), -4, 4)
     hidden = np.tanh(signal @ np.array(model["layers"][0]["weight"]) + np.array(model["layers"][0]["bias"]))
     out = hidden @ np.array(model["layers"][1]["weight"]) + np.array(model["layers"][1]["bias"])
@@ -66,33 +85,34 @@ def predict(model: dict, features: np.ndarray) -> np.ndarray:
     return out / out.sum(axis=1, keepdims=True)
 
 
+def write(models: list[dict]) -> None:
+    rounded = json.loads(json.dumps(models), parse_float=lambda text: round(float(text), 4))
+    stored = {"names": NAMES, "features": FEATURES, "networks": rounded}
+    path = Path(__file__).parents[1] / "classifier.json"
+    path.write_text(json.dumps(stored, separators=(",", ":")) + "\n", "utf-8")
+
+
 def main() -> None:
-    clips = [load(path) for path in sorted(Path(sys.argv[1]).glob("*.npz"))]
-    clips = [clip for clip in clips if clip.seed < 5000]
-    features, names = arrays(clips)
-    print(len(clips), "clips", {name: int((names == at).sum()) for at, name in enumerate(NAMES)})
-    shares: dict[int, np.ndarray] = {}
-    for fold in range(5):
-        inside = [clip for clip in clips if clip.seed % 5 != fold]
-        if len(inside) == len(clips):
-            continue
-        model = fit(*arrays(inside))
-        for at, clip in enumerate(clips):
-            if clip.seed % 5 == fold:
-                shares[at] = (
-                    predict(model, np.stack([each.features for each in clip.found]))
-                    if clip.found
-                    else np.zeros((0, len(NAMES)))
-                )
-    for threshold in (0.3, 0.5, 0.7, 0.85):
-        table(clips, shares, threshold)
+    cv2.setNumThreads(1)
+    files = sorted(Path(sys.argv[1]).glob("*.npz"))
+    clips = []
+    with Pool() as pool:
+        for clip in pool.imap(load, files, chunksize=4):
+            clips.append(clip)
+            if len(clips) % 100 == 0:
+                print(len(clips), "of", len(files), "clips", flush=True)
+    clips = [clip for clip in clips if clip.seed < HELD_OUT]
+    print(len(clips), "clips,", sum(len(clip.found) for clip in clips), "candidates")
+    parts = [[clip for clip in clips if clip.fold != fold] for fold in range(FOLDS)]
+    with Pool() as pool:
+        *folds, whole = pool.map(trained, [arrays(part) for part in (*parts, clips)], chunksize=1)
     if "--write" in sys.argv:
-        model = fit(features, names)
-        rounded = json.loads(json.dumps(model), parse_float=lambda text: round(float(text), 5))
-        path = Path(__file__).parents[1] / "classifier.json"
-        first = json.loads(path.read_text("utf-8"))["networks"][:1]
-        stored = {"names": NAMES, "features": FEATURES, "networks": [*first, rounded]}
-        path.write_text(json.dumps(stored) + "\n", "utf-8")
+        write(whole)
+    shares = [predict(folds[clip.fold], clip) for clip in clips]
+    usual = Fasciculation().threshold
+    for threshold in (usual - 0.15, usual, usual + 0.1):
+        table(clips, shares, threshold)
+    names_table(clips, shares, usual)
 
 
 if __name__ == "__main__":
