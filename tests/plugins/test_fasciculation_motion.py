@@ -19,8 +19,8 @@ from plugins.fasciculation.flow import steps
 from plugins.fasciculation.grid import BLOCK, MAX_BLOCKS, Grid, grid_of
 from plugins.fasciculation.pulse import beating
 from plugins.fasciculation.residual import displacement, without_affine
-from plugins.fasciculation.timebase import TimeBase, time_base
 from plugins.fasciculation.stretch import field_of
+from plugins.fasciculation.timebase import TimeBase, time_base
 from plugins.fasciculation.twitch import peaks, score
 
 WIDE = Grid(Box(0, 0, 160, 128), Spacing(0.2, 0.2), (128, 160), (16, 20))
