@@ -13,7 +13,7 @@ from plugins.fasciculation.candidates import Candidate, candidates
 from plugins.fasciculation.flow import Step, steps
 from plugins.fasciculation.grid import Floats, Grid, grid_of
 from plugins.fasciculation.judge import Verdict, verdicts
-from plugins.fasciculation.motion import Stretch, moving, stretches
+from plugins.fasciculation.motion import Stretch, called, moving, stretches
 from plugins.fasciculation.pulse import beating
 from plugins.fasciculation.stretch import field_of
 
@@ -153,11 +153,13 @@ def _judged_part(
     ]
     much = moving(field)
     own = (field.times_s >= core[0]) & (field.times_s < core[1])
-    apart = stretches(field, much & own)
+    said = verdicts(found)
+    movements = [(each.peak_s, verdict.likely) for each, verdict in zip(found, said, strict=True)]
+    apart = [called(stretch, movements) for stretch in stretches(field, much & own)]
     return _Part(
         judged=[
             Judged(each, verdict, int(np.abs(times - each.peak_s).argmin()), _within(each.peak_s, apart), beat)
-            for each, verdict, beat in zip(found, verdicts(found), beating(found), strict=True)
+            for each, verdict, beat in zip(found, said, beating(found), strict=True)
         ],
         stretches=apart,
         observed_s=float((own & ~much).sum()) / field.rate_hz,

@@ -6,7 +6,9 @@ observed; a clip that moves most of the time is not assessable.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,13 @@ UNREST_MM_S = 0.22
 SMOOTH_S = 0.4
 MARGIN_S = 0.15
 """Taken off on both sides of a moving stretch."""
+LONG_S = 4.0
+"""A contraction, a knock or a press is over by then."""
+LIMB = "passive or active movement"
+TELLING = ("breathing", "compression", "contraction pseudotremor", "probe jerk", "voluntary contraction")
+"""Names of single movements by which a whole stretch can be called."""
+VOTES = 3
+"""Least number of movements of one name in a stretch that call it so, if they are also half of all in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +62,30 @@ def stretches(field: Field, much: npt.NDArray[np.bool_]) -> list[Stretch]:
     return found
 
 
+def called(stretch: Stretch, movements: Iterable[tuple[float, str]]) -> Stretch:
+    """The stretch under the name that most of the movements in it were taken for, if they agree.
+
+    What moved is told better by many places and their course than by two speeds of the whole picture; a long stretch
+    keeps its name.
+
+    Parameters
+    ----------
+    movements:
+        Time (s) and most probable name of every movement of the clip.
+    """
+    if stretch.end_s - stretch.start_s >= LONG_S:
+        return stretch
+    votes = Counter(name for time_s, name in movements if stretch.start_s <= time_s < stretch.end_s)
+    for name, count in votes.most_common(1):
+        if name in TELLING and count >= VOTES and 2 * count >= votes.total():
+            return replace(stretch, name=name)
+    return stretch
+
+
 def _named(field: Field, times: npt.NDArray[np.int64], length_s: float) -> str:
     """Short and of the whole picture is a knock; tissue against itself is muscle or joint, long is the joint."""
     probe = float(np.max(field.probe_mm_s[times]))
     unrest = float(np.max(field.unrest_mm_s[times]))
     if probe / PROBE_MM_S > unrest / UNREST_MM_S:
         return "probe jerk" if length_s < 1.2 else "probe movement"
-    return "voluntary contraction" if length_s < 4 else "passive or active movement"
+    return "voluntary contraction" if length_s < LONG_S else LIMB

@@ -16,7 +16,7 @@ class Fasciculation:
 
     name: str = "fasciculation"
     version: str = "0.1.0"
-    threshold: float = 0.9
+    threshold: float = 0.85
     """Confidence from which an event counts as a fasciculation."""
     minimum_s: float = 8.0
     """Judged time under which the absence of events says nothing."""

@@ -12,7 +12,7 @@ from plugins.fasciculation.twitch import score
 TEXTURE = 4.0
 """Least smaller diagonal element of the structure tensor, in squared grey levels, of a block that tells how the whole
 picture moves and how restless it is."""
-FOLLOWED = 2.0
+LEAST_TEXTURE = 2.0
 """The same of a block in which a twitch can be seen."""
 
 UNREST_S = 0.16
@@ -66,7 +66,7 @@ def field_of(flow: Floats, texture: Floats, times_s: Floats, grid: Grid) -> Fiel
         probe_mm_s=probe,
         unrest_mm_s=unrest,
         grid=grid,
-        valid=inner & (texture > FOLLOWED),
+        valid=inner & (texture > LEAST_TEXTURE),
         texture=texture,
     )
 

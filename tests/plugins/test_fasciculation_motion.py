@@ -17,6 +17,7 @@ from plugins.fasciculation.candidates import Candidate
 from plugins.fasciculation.features import FEATURES
 from plugins.fasciculation.flow import steps
 from plugins.fasciculation.grid import BLOCK, MAX_BLOCKS, Grid, grid_of
+from plugins.fasciculation.motion import LIMB, Stretch, called
 from plugins.fasciculation.pulse import beating
 from plugins.fasciculation.residual import displacement, without_affine
 from plugins.fasciculation.stretch import field_of
@@ -108,6 +109,21 @@ def test_score_is_linear_in_size_and_blind_to_direction(size: float, angle: floa
     turned = (size * plain[..., :1] * np.array([np.cos(angle), np.sin(angle)])).astype(np.float32)
     one, other = score(plain, 30.0, WIDE, EVEN).height, score(turned, 30.0, WIDE, EVEN).height
     np.testing.assert_allclose(other, size * one, atol=2e-3 * size)
+
+
+@pytest.mark.parametrize(
+    ("stretch", "names", "name"),
+    [
+        (Stretch(1.0, 2.5, "voluntary contraction"), ["compression"] * 4 + ["noise"], "compression"),
+        (Stretch(1.0, 2.5, "voluntary contraction"), ["compression"] * 2, "voluntary contraction"),
+        (Stretch(1.0, 2.5, "voluntary contraction"), ["compression"] * 3 + ["noise"] * 4, "voluntary contraction"),
+        (Stretch(1.0, 2.5, "probe jerk"), ["probe drift"] * 9, "probe jerk"),
+        (Stretch(1.0, 9.0, LIMB), ["voluntary contraction"] * 9, LIMB),
+    ],
+)
+def test_a_moving_stretch_is_called_by_what_moved_in_it(stretch: Stretch, names: list[str], name: str) -> None:
+    inside = [(1.2 + 0.01 * at, each) for at, each in enumerate(names)]
+    assert called(stretch, [*inside, *((5.0 + stretch.end_s, "breathing") for _ in range(20))]).name == name
 
 
 def twitch_path(size: np.ndarray) -> np.ndarray:

@@ -86,14 +86,19 @@ def sizes_and_times(rows: list[Row]) -> None:
 
 
 def names(rows: list[Row]) -> None:
-    table: Counter[tuple[str, bool]] = Counter()
+    """What was rejected: how often under the right name, by itself and in a stretch that moves and has one name."""
+    table: Counter[tuple[str, bool, bool]] = Counter()
     for row in rows:
         if assessed(row):
             for event in row["events"]:
                 if not event["accepted"] and event["truly"] not in {"", "fasciculation"}:
-                    table[event["truly"], event["truly"] == event["rejected_as"]] += 1
-    for name in sorted({name for name, _ in table}):
-        print(f"  {name}: {table[name, True]} of {table[name, True] + table[name, False]} named right")
+                    table[event["truly"], event["in_motion"], event["truly"] == event["rejected_as"]] += 1
+    for name in sorted({name for name, _, _ in table}):
+        parts = []
+        for moving, where in ((False, "by itself"), (True, "in a moving stretch")):
+            right, wrong = table[name, moving, True], table[name, moving, False]
+            parts.append(f"{where} {right} of {right + wrong}")
+        print(f"  {name}: named right {', '.join(parts)}")
 
 
 def main() -> None:

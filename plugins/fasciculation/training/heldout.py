@@ -82,6 +82,7 @@ def found_in(said: ClipResult, truth: list[dict], cine: Cine) -> dict:
             "confidence": event.confidence,
             "accepted": event.accepted,
             "rejected_as": event.rejected_as,
+            "in_motion": event.properties["in_motion"] > 0,
             "truly": NAMES[0] if which >= 0 else true_name(peak, place, truth, cine),
         }
         for event, peak, place, which in zip(

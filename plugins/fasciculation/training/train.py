@@ -105,9 +105,10 @@ def main() -> None:
     print(len(clips), "clips,", sum(len(clip.found) for clip in clips), "candidates")
     parts = [[clip for clip in clips if clip.fold != fold] for fold in range(FOLDS)]
     with Pool() as pool:
-        *folds, whole = pool.map(trained, [arrays(part) for part in (*parts, clips)], chunksize=1)
-    if "--write" in sys.argv:
-        write(whole)
+        made = pool.imap(trained, [arrays(part) for part in (clips, *parts)])
+        if "--write" in sys.argv:
+            write(next(made))
+        folds = list(made)[-FOLDS:]
     shares = [predict(folds[clip.fold], clip) for clip in clips]
     usual = Fasciculation().threshold
     for threshold in (usual - 0.15, usual, usual + 0.1):
