@@ -35,8 +35,7 @@ SHORT_S = 30.0
 SLACK_S = 0.5
 """A clip of 30 s is not short for a frame that was lost."""
 FOLLOWED = 0.75
-"""Share of the field's blocks that must be followed for no doubt: a choice, as what is not followed is not seen. In ten
-real stills made to move those under 0.55 showed half of the twitches; in 36 others recall did not depend on it."""
+"""Share of the field's blocks that must be followed for no doubt: a choice, as what is not followed is not seen."""
 STILL_ENOUGH = 0.5
 """Share of a clip that must be judged for any answer."""
 
