@@ -44,31 +44,30 @@ def field_of(flow: Floats, texture: Floats, times_s: Floats, grid: Grid) -> Fiel
     # at the border tissue comes in and goes out: what moves there cannot be told
     inner[1:-1, 1:-1] = True
     clear = inner & (texture > TEXTURE)
-    flat = flow.reshape(len(flow), -1, 2)
-    fit = without_affine(flat, clear.ravel().astype(np.float32), grid)
+    fit = without_affine(flow.reshape(len(flow), -1, 2), clear.ravel().astype(np.float32), grid)
     step = float(np.median(np.diff(times_s)))
-    count = int((times_s[-1] - times_s[0]) / step) + 1
-    even = (times_s[0] + np.arange(count) * step).astype(np.float32)
+    even = (times_s[0] + np.arange(int((times_s[-1] - times_s[0]) / step) + 1) * step).astype(np.float32)
     path = displacement(fit.residual, times_s, even)
-    trust = np.asarray(np.maximum(texture / (texture + TEXTURE), 1e-3), np.float32)
     unit = np.array([grid.unit[1], grid.unit[0]], np.float32)
-    shift = np.asarray(displacement(fit.coefficients, times_s, even) * unit, np.float32)
-    gap = np.diff(times_s)
-    pushed = np.sqrt(((fit.coefficients * unit) ** 2 * _SPREAD).sum(axis=(1, 2))) / gap
-    unrest = _unrest(path[:, clear.ravel()] * unit, even, step)
-    probe = np.interp(even, times_s[1:], pushed).astype(np.float32)
+    probe = np.asarray(displacement(fit.coefficients, times_s, even) * unit, np.float32)
+    pushed = np.sqrt(((fit.coefficients * unit) ** 2 * _SPREAD).sum(axis=(1, 2))) / np.diff(times_s)
     return Field(
         times_s=even,
         rate_hz=1 / step,
-        scored=score(path, 1 / step, grid, trust),
-        probe_mm=shift,
-        probe_waves=_waves(shift, 1 / step),
-        probe_mm_s=probe,
-        unrest_mm_s=unrest,
+        scored=score(path, 1 / step, grid, _trust(texture)),
+        probe_mm=probe,
+        probe_waves=_waves(probe, 1 / step),
+        probe_mm_s=np.interp(even, times_s[1:], pushed).astype(np.float32),
+        unrest_mm_s=_unrest(path[:, clear.ravel()] * unit, even, step),
         grid=grid,
         valid=inner & (texture > LEAST_TEXTURE),
         texture=texture,
     )
+
+
+def _trust(texture: Floats) -> Floats:
+    """How much a block counts beside its neighbours: half at the texture from which it is clear, never nothing."""
+    return np.asarray(np.maximum(texture / (texture + TEXTURE), 1e-3), np.float32)
 
 
 def _waves(path_mm: Floats, rate_hz: float) -> float:
