@@ -2,8 +2,8 @@
 
     python plugins/fasciculation/training/simulate.py FOLDER FIRST_SEED COUNT RATE_PER_MINUTE SECONDS [KIND ...]
 
-One .npz a clip. Seeds below 5000 are for tuning and training; 5000 and above are held out and only ever evaluated
-(7000 and above by the figures of the README: 5000 to 6999 were evaluated by an earlier version).
+One .npz a clip. Seeds below 5000 are for tuning and training; those from 5000 on are held out and judged once:
+README.md says which are used up.
 """
 
 from __future__ import annotations
