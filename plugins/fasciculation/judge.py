@@ -28,7 +28,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class _Network:
+class Network:
     """One hidden layer."""
 
     mean: Floats
@@ -62,7 +62,7 @@ def verdicts(found: list[Candidate]) -> list[Verdict]:
 
 
 @cache
-def _trained() -> tuple[tuple[str, ...], tuple[_Network, ...]]:
+def _trained() -> tuple[tuple[str, ...], tuple[Network, ...]]:
     """The names and the weights that lie beside this file.
 
     Raises
@@ -73,11 +73,12 @@ def _trained() -> tuple[tuple[str, ...], tuple[_Network, ...]]:
     stored = json.loads(files("plugins.fasciculation").joinpath("classifier.json").read_text("utf-8"))
     if tuple(stored["features"]) != FEATURES:
         raise ValueError("classifier.json was trained on other features; run training/train.py again")
-    return tuple(stored["names"]), tuple(_network(each) for each in stored["networks"])
+    return tuple(stored["names"]), tuple(network(each) for each in stored["networks"])
 
 
-def _network(stored: dict[str, Any]) -> _Network:
-    return _Network(
+def network(stored: dict[str, Any]) -> Network:
+    """One network as ``classifier.json`` keeps it: mean, scale and layers."""
+    return Network(
         np.array(stored["mean"], np.float32),
         np.array(stored["scale"], np.float32),
         tuple(

@@ -127,7 +127,7 @@ def moving_clip(kind: str, seed: int, per_minute: float, duration_s: float) -> t
     if seed < VARIED:
         still, spacing = varied(still, chosen.depth_mm, np.random.default_rng([seed, KINDS.index(kind), 14]))
     rng = np.random.default_rng([seed, 11])
-    rng.integers(1 << 10)
+    rng.integers(1 << 10)  # the grain is the second draw: clips made before stay what they were
     # motions are drawn for the still's size
     picture = Picture(still.shape[0], still.shape[1], Box(0, 0, still.shape[1], still.shape[0]), spacing)
     cine = scene(kind, seed, duration_s, per_minute, picture=picture)

@@ -18,14 +18,15 @@ import numpy as np
 import torch
 from dataset import FOLDS, NAMES, ClipData, load
 from report import names_table, table
+from semi import HELD_OUT
 
 from plugins.fasciculation.features import FEATURES
+from plugins.fasciculation.judge import network
 from plugins.fasciculation.plugin import Fasciculation
 
 HIDDEN = 64
 NETWORKS = 3
 ROUNDS = 800
-HELD_OUT = 5000
 
 
 def arrays(clips: list[ClipData]) -> tuple[np.ndarray, np.ndarray]:
@@ -70,19 +71,11 @@ def trained(known: tuple[np.ndarray, np.ndarray]) -> list[dict]:
 
 
 def predict(models: list[dict], clip: ClipData) -> np.ndarray:
-    """Shares of every name for every candidate, mean of the networks."""
+    """Shares of every name for every candidate, mean of the networks, as the plugin takes it."""
     if not clip.found:
         return np.zeros((0, len(NAMES)))
     features = np.stack([each.features for each in clip.found])
-    return np.mean([_shares(model, features) for model in models], axis=0)
-
-
-def _shares(model: dict, features: np.ndarray) -> np.ndarray:
-    signal = np.clip((features - np.array(model["mean"])) / np.array(model["scale"]), -4, 4)
-    hidden = np.tanh(signal @ np.array(model["layers"][0]["weight"]) + np.array(model["layers"][0]["bias"]))
-    out = hidden @ np.array(model["layers"][1]["weight"]) + np.array(model["layers"][1]["bias"])
-    out = np.exp(out - out.max(axis=1, keepdims=True))
-    return out / out.sum(axis=1, keepdims=True)
+    return np.mean([network(model).shares(features) for model in models], axis=0)
 
 
 def write(models: list[dict]) -> None:
@@ -103,12 +96,13 @@ def main() -> None:
                 print(len(clips), "of", len(files), "clips", flush=True)
     clips = [clip for clip in clips if clip.seed < HELD_OUT]
     print(len(clips), "clips,", sum(len(clip.found) for clip in clips), "candidates")
+    writing = "--write" in sys.argv
     parts = [[clip for clip in clips if clip.fold != fold] for fold in range(FOLDS)]
     with Pool() as pool:
-        made = pool.imap(trained, [arrays(part) for part in (clips, *parts)])
-        if "--write" in sys.argv:
+        made = pool.imap(trained, [arrays(part) for part in ([clips, *parts] if writing else parts)])
+        if writing:
             write(next(made))
-        folds = list(made)[-FOLDS:]
+        folds = list(made)
     shares = [predict(folds[clip.fold], clip) for clip in clips]
     usual = Fasciculation().threshold
     for threshold in (usual - 0.15, usual, usual + 0.1):
