@@ -7,7 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
-from pynetdicom import _config
+from pynetdicom import AE, _config
+from pynetdicom.association import Association
+
+from service.replies import keep_replies
 
 settings.register_profile("nmus", deadline=None)
 settings.load_profile("nmus")
@@ -18,6 +21,21 @@ _OF_THE_PROCESS = (
     "UNRESTRICTED_STORAGE_SERVICE",
     "LOG_HANDLER_LEVEL",
 )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _replies_reach_whoever_asked() -> Iterator[None]:
+    """Also on the associations that tests open themselves."""
+    associate = AE.associate
+
+    def kept(self: AE, *arguments: object, **settings: object) -> Association:
+        association = associate(self, *arguments, **settings)
+        keep_replies(association)
+        return association
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AE, "associate", kept)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="module")

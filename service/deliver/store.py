@@ -23,6 +23,7 @@ from service.deliver.streaming import stream_stores
 from service.errors import Unreachable
 from service.ledger import Outgoing
 from service.objects import Lying
+from service.replies import keep_replies
 from service.tls import Client
 
 _MAXIMUM_CONTEXTS = 128
@@ -143,6 +144,7 @@ class StorePeer:
         )
         if association.is_established:
             stream_stores(association, is_encrypted=self._tls is not None)
+            keep_replies(association)
             return association
         if association.is_rejected:
             answer = association.acceptor.primitive

@@ -11,7 +11,6 @@ import contextlib
 import select
 import socket
 import struct
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,34 +34,19 @@ _AT_ONCE = 1 << 18
 
 
 def stream_stores(association: Association, *, is_encrypted: bool) -> None:
-    """Have what this association stores go out so, and its answers reach whoever waits for them."""
+    """Have what this association stores go out so."""
     if pynetdicom.__version__ != KNOWN_VERSION:
         return
     dimse = association.dimse
-    ordinary, take = dimse.send_msg, dimse.get_msg
-    waiting = threading.Event()
+    ordinary = dimse.send_msg
 
     def send(primitive: object, context_id: int) -> None:
-        if not isinstance(primitive, C_STORE):
-            ordinary(primitive, context_id)
-            return
-        waiting.set()
-        if primitive._dataset_path is None or is_encrypted:
+        if not isinstance(primitive, C_STORE) or primitive._dataset_path is None or is_encrypted:
             ordinary(primitive, context_id)
         else:
             _stream(association, primitive, context_id, *primitive._dataset_path)
 
-    def get(block: bool = False) -> object:
-        # pynetdicom's own thread looks for messages too, and is taken for paused a moment before it is: a peer that
-        # answers at once would be answered "unexpected C-STORE", and whoever stored would wait in vain
-        if not block:
-            return (None, None) if waiting.is_set() else take(block)
-        try:
-            return take(block)
-        finally:
-            waiting.clear()
-
-    dimse.send_msg, dimse.get_msg = send, get
+    dimse.send_msg = send
 
 
 def _stream(association: Association, primitive: C_STORE, context_id: int, path: Path, offset: int) -> None:

@@ -14,6 +14,8 @@ from pynetdicom import AE, build_role, evt
 from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind
 
+from service.replies import keep_replies
+
 PUSH_MODEL, PUSH_MODEL_INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
 _KEYS = {"STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID", "IMAGE": "SOPInstanceUID"}
 
@@ -42,6 +44,7 @@ class Committing:
         asked = event.action_information
         self.transactions.append(str(asked.TransactionUID))
         if not self.mute:
+            keep_replies(event.assoc)
             threading.Thread(target=self._answer, args=(asked, event.assoc), daemon=True).start()
         return 0x0000, None
 
@@ -70,6 +73,7 @@ class Committing:
             if not there.is_established:
                 self.replies.append(-1)
                 return
+            keep_replies(there)
             status, _ = there.send_n_event_report(told, kind, PUSH_MODEL, PUSH_MODEL_INSTANCE)
             there.release()
         self.replies.append(int(status.get("Status", -1)))

@@ -11,6 +11,7 @@ from pynetdicom import AE
 from pynetdicom.sop_class import Verification
 
 from service.errors import Unreachable
+from service.replies import keep_replies
 
 
 def echo(host: str, port: int, called: str, calling: str = "DEMOSCANNER") -> bool:
@@ -21,6 +22,7 @@ def echo(host: str, port: int, called: str, calling: str = "DEMOSCANNER") -> boo
     association = ae.associate(host, port, ae_title=called)
     if not association.is_established:
         return False
+    keep_replies(association)
     try:
         return int(getattr(association.send_c_echo(), "Status", -1)) == 0
     finally:
@@ -56,6 +58,7 @@ def send(
     association = ae.associate(host, port, ae_title=called)
     if not association.is_established:
         raise Unreachable(f"no association with {called} at {host}:{port}; is the listener running?")
+    keep_replies(association)
     statuses: dict[Path, int] = {}
     try:
         for path in paths:

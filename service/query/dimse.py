@@ -14,6 +14,7 @@ from pynetdicom.presentation import PresentationContext
 
 from service.config import Archive, Destination, Scanner, Tls
 from service.errors import Unreachable
+from service.replies import keep_replies
 from service.tls import Client
 
 
@@ -82,6 +83,7 @@ def association(
         elif remote.tls is not None and remote.tls.trouble:
             told = f"TLS handshake failed ({remote.tls.trouble})"
         raise Unreachable(f"{remote.name}: no association with {remote.host}:{remote.port}; {told}")
+    keep_replies(made)
     try:
         yield made
     finally:

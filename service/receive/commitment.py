@@ -25,6 +25,7 @@ from service.proof.commitment import PUSH_MODEL, REQUEST, requested
 from service.proof.events import CommitmentAnswers, handler
 from service.proof.vouch import report
 from service.receive.data_phase import StorageAssociation
+from service.replies import keep_replies
 
 _LOGGER = logging.getLogger(__name__)
 SUCCESS, NO_SUCH_CLASS, NO_SUCH_ACTION = 0x0000, 0x0118, 0x0123
@@ -105,6 +106,7 @@ class CommittingAssociation(StorageAssociation):
 
     def __init__(self, *arguments: Any) -> None:  # noqa: ANN401 - pynetdicom's
         super().__init__(*arguments)
+        keep_replies(self)
         self.afterwards: list[Callable[[], None]] = []
 
     def _serve_request(self, message: Any, context_id: int) -> None:  # noqa: ANN401 - pynetdicom's

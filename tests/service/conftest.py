@@ -122,11 +122,7 @@ class Reception:
         for keyword, value in settings.items():
             setattr(ae, keyword, value)
         contexts = [build_context(uid, [syntax]) for uid in classes or (US_IMAGE,) for syntax in syntaxes]
-        association = ae.associate("127.0.0.1", self.port, contexts=contexts, ae_title="NMUS")
-        take = association.dimse.get_msg
-        # a thread of pynetdicom's own looks for messages, too, and may take an answer that comes at once for a request
-        association.dimse.get_msg = lambda block=False: take(block) if block else (None, None)
-        return association
+        return ae.associate("127.0.0.1", self.port, contexts=contexts, ae_title="NMUS")
 
     def digest_of(self, sop_instance_uid: str) -> str:
         """SHA-256 of the data set bytes in the archived file."""

@@ -11,7 +11,6 @@ from types import SimpleNamespace
 import pytest
 from pydicom.uid import JPEGBaseline8Bit, generate_uid
 from pynetdicom import AE, evt
-from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.presentation import build_context
 
@@ -138,15 +137,3 @@ def test_a_peer_that_takes_nothing_any_more_is_given_up():
     here, there = socket.socketpair()
     with here, there, pytest.raises(TimeoutError):
         streaming._put(here, bytes(50_000_000), SimpleNamespace(network_timeout=0.2))
-
-
-def test_an_answer_that_comes_at_once_reaches_who_waits_for_it():
-    """pynetdicom's own thread must not take it, in the moment before it pauses."""
-    answers = []
-    dimse = SimpleNamespace(send_msg=lambda *_: answers.append((1, "stored")), get_msg=lambda _block: answers.pop())
-    streaming.stream_stores(SimpleNamespace(dimse=dimse), is_encrypted=True)
-    dimse.send_msg(C_STORE(), 1)
-    assert dimse.get_msg(block=False) == (None, None)
-    assert dimse.get_msg(block=True) == (1, "stored")
-    answers.append((1, "asked"))
-    assert dimse.get_msg(block=False) == (1, "asked")

@@ -16,6 +16,7 @@ from pynetdicom.sop_class import Verification
 from service.commands.first_day.rows import Row, State
 from service.config import Archive, Destination, Listener, Scanner, Settings
 from service.errors import Misconfigured, Unreachable
+from service.replies import keep_replies
 from service.tls import Client
 
 ULTRASOUND = {
@@ -111,6 +112,7 @@ def associated(peer: Peer, contexts: Sequence[PresentationContext]) -> Associati
     tls = None if peer.tls is None else (peer.tls.context, peer.tls.server_name)
     made = ae.associate(peer.host, peer.port, contexts=list(contexts), ae_title=peer.ae_title, tls_args=tls)
     if made.is_established:
+        keep_replies(made)
         return made
     if made.is_rejected:
         answer = made.acceptor.primitive
