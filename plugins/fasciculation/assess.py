@@ -25,6 +25,7 @@ from plugins.fasciculation.clip import ClipMotion, motion_of
 from plugins.fasciculation.events import events_of, tables_of
 from plugins.fasciculation.field_of_view import FieldOfView, field_of_view
 from plugins.fasciculation.measures import Observed, fine_motion_of, measurements_of, presence_of
+from plugins.fasciculation.motion import UNSEEN
 from plugins.fasciculation.page import overlay_of, page_of, representative
 from plugins.fasciculation.timebase import TimeBase, time_base
 from plugins.titles import title_of
@@ -163,9 +164,13 @@ def _reason(clip: Clip, motion: ClipMotion, seen: Observed, settings: Settings) 
         text = "hardly any of the picture has texture that could be followed"
         return NotAssessable(ReasonCode.IMAGE_QUALITY, text, "raise the gain, use more gel, check probe contact", image)
     if motion.observed_s < STILL_ENOUGH * motion.span_s:
-        names = sorted({stretch.name for stretch in motion.stretches})
+        if motion.unseen_s > motion.moving_s:
+            text = f"no picture of the tissue, or one that stands still, for {_share_of(motion.unseen_s, motion)}"
+            remedy = "keep the probe in contact, and export the clip unfrozen and with every frame"
+            return NotAssessable(ReasonCode.IMAGE_QUALITY, text, remedy, image)
+        names = sorted({stretch.name for stretch in motion.stretches if stretch.name not in UNSEEN})
         text = (
-            f"movement over {100 * (1 - motion.observed_s / motion.span_s):.0f} % of the clip ({', '.join(names)}):"
+            f"movement over {_share_of(motion.span_s - motion.observed_s, motion)} ({', '.join(names)}):"
             " fasciculations in it would not be seen"
         )
         return NotAssessable(
@@ -177,6 +182,10 @@ def _reason(clip: Clip, motion: ClipMotion, seen: Observed, settings: Settings) 
     return None
 
 
+def _share_of(length_s: float, motion: ClipMotion) -> str:
+    return f"{100 * length_s / motion.span_s:.0f} % of the clip"
+
+
 def _flags(motion: ClipMotion, seen: Observed, view: FieldOfView, base: TimeBase, clip: Clip) -> tuple[Flag, ...]:
     """Doubts about one clip."""
     made = [flags.NOT_VALIDATED]
@@ -186,8 +195,10 @@ def _flags(motion: ClipMotion, seen: Observed, view: FieldOfView, base: TimeBase
         made.append(flags.with_number(flags.LOW_FRAME_RATE, f"Here: {motion.rate_hz:.1f}."))
     if motion.grid.spacing is None:
         made.append(flags.NO_CALIBRATION)
-    if motion.observed_s < 0.98 * motion.span_s:
+    if motion.moving_s > 0.02 * motion.span_s:
         made.append(flags.with_number(flags.MOTION, _moved(motion, seen)))
+    if motion.unseen_s > 0:
+        made.append(flags.with_number(flags.UNSEEN, f"Here: {motion.unseen_s:.1f} s."))
     followed = _followed(motion, view)
     if followed < FOLLOWED:
         made.append(flags.with_number(flags.DARK_FIELD, f"Here: {100 * (1 - followed):.0f} %."))
@@ -215,7 +226,7 @@ def _followed(motion: ClipMotion, view: FieldOfView) -> float:
 
 def _moved(motion: ClipMotion, seen: Observed) -> str:
     """How long, and why count and rate do not fit each other where events were sure enough all the same."""
-    text = f"Here: {motion.span_s - motion.observed_s:.1f} s"
+    text = f"Here: {motion.moving_s:.1f} s"
     inside = sum(1 for event in seen.accepted if event.properties["in_motion"])
     if not inside:
         return f"{text}."

@@ -11,17 +11,25 @@ import numpy.typing as npt
 from plugins.contract import Clip, ReducedFrames
 from plugins.fasciculation.candidates import Candidate, candidates
 from plugins.fasciculation.flow import Step, steps
+from plugins.fasciculation.graphics import GRAPHICS, redrawn
 from plugins.fasciculation.grid import Floats, Grid, grid_of
 from plugins.fasciculation.judge import Verdict, verdicts
-from plugins.fasciculation.motion import Stretch, called, moving, stretches
-from plugins.fasciculation.pulse import beating
+from plugins.fasciculation.motion import (
+    NO_PICTURE,
+    STANDSTILL,
+    UNSEEN,
+    Stretch,
+    called,
+    moving,
+    stretches,
+    without_picture,
+)
+from plugins.fasciculation.pulse import PULSE, beating
 from plugins.fasciculation.stretch import field_of
+from plugins.fasciculation.windows import Tally, Times, Window, windows
 
-WINDOW_S = 20.0
-"""Judged at once; statistics of noise and pulsation are taken over this long."""
-OVERLAP_S = 2.0
-"""Windows overlap by this much, so that an event on the seam is seen whole by one of them."""
-_EDGE_S = OVERLAP_S / 2
+_FEWEST = 8
+"""Steps of a window under which nothing can be said of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +40,9 @@ class Judged:
     verdict: Verdict
     frame: int
     in_motion: str
-    """What the stretch is that it lies in and that moves too much to judge; empty when it lies in none."""
-    beat: bool
-    """It is one of many that come like a pulse."""
+    """Name of the stretch that it lies in and that cannot be judged; empty when it lies in none."""
+    known_as: str
+    """What it is by a rule, whatever the verdict: a beat of an artery, a graphic; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +59,23 @@ class ClipMotion:
     observed_s: float
     """Of that, the time that could be judged."""
     frames: int
-    """Frames that differ from the one before."""
+    """Frames that show the tissue anew."""
     rate_hz: float
-    """Distinct frames per second."""
+    """Of these, how many a second while the picture does not stand still."""
     usual_mm: Floats
     """How far each block usually goes out and back, noise included, shape (rows, columns)."""
-    probe_mm_s: tuple[float, ...]
-    """Speed of the whole picture, averaged over each 0.2 s."""
+    probe_mm_s: tuple[tuple[tuple[float, float], ...], ...]
+    """(time in s, speed of the whole picture) averaged over each 0.2 s, for every run without a standstill."""
+
+    @property
+    def unseen_s(self) -> float:
+        """Time without a picture of the tissue."""
+        return sum(each.end_s - each.start_s for each in self.stretches if each.name in UNSEEN)
+
+    @property
+    def moving_s(self) -> float:
+        """Time in which too much moves."""
+        return max(self.span_s - self.observed_s - self.unseen_s, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +84,10 @@ class _Part:
 
     judged: list[Judged]
     stretches: list[Stretch]
+    unseen: list[Stretch]
     observed_s: float
-    probe_mm_s: list[float]
+    probe_mm_s: list[tuple[float, float]]
+    opens: bool
     valid: npt.NDArray[np.bool_]
     usual_mm: Floats
 
@@ -87,13 +107,13 @@ def motion_of(clip: Clip, times_s: Sequence[float], inside: npt.NDArray[np.bool_
     grid = grid_of(clip)
     times = np.asarray(times_s, np.float64)
     parts: list[_Part] = []
-    count = 1
-    for window, core in _windows(_steps(clip, grid), times):
-        count += sum(1 for step in window[1] if core[0] <= times[step.frame] < core[1])
-        part = _judged_part(window[0], window[1], times, grid, inside=inside, core=core)
-        if part is not None:
-            parts.append(part)
-    return _joined(parts, grid, times, count)
+    tally = Tally(times)
+    for window in windows(_steps(clip, grid), times):
+        judged = len(window.steps) >= _FEWEST
+        tally.add(window, judged=judged)
+        if judged:
+            parts.append(_judged_part(window, times, grid, inside))
+    return _joined(parts, grid, tally)
 
 
 def _steps(clip: Clip, grid: Grid) -> Iterator[Step]:
@@ -109,64 +129,49 @@ def block_centres(grid: Grid) -> list[tuple[float, float]]:
     return [grid.centre(row + 0.5, column + 0.5) for row in range(grid.blocks[0]) for column in range(grid.blocks[1])]
 
 
-def _windows(
-    stream: Iterator[Step], times: npt.NDArray[np.float64]
-) -> Iterator[tuple[tuple[int, list[Step]], tuple[float, float]]]:
-    """((frame before the first step, steps), (core start, core end)): the cores tile the clip."""
-    held: list[Step] = []
-    before, begin = 0, -np.inf
-    for step in stream:
-        held.append(step)
-        # judged late enough that what remains is never a short scrap
-        if times[step.frame] - times[before] >= 1.5 * WINDOW_S:
-            end = times[before] + WINDOW_S
-            now = [each for each in held if times[each.frame] <= end]
-            yield (before, now), (begin, end - _EDGE_S)
-            begin = end - _EDGE_S
-            keep = [each for each in held if times[each.frame] > end - OVERLAP_S]
-            before = held[len(held) - len(keep) - 1].frame
-            held = keep
-    if held:
-        yield (before, held), (begin, np.inf)
-
-
-def _judged_part(
-    before: int,
-    window: list[Step],
-    times: npt.NDArray[np.float64],
-    grid: Grid,
-    *,
-    inside: npt.NDArray[np.bool_] | None,
-    core: tuple[float, float],
-) -> _Part | None:
-    """Field, motion and candidates of one window; ``None`` when it is too short for any."""
-    if len(window) < 8:
-        return None
-    flow = np.stack([step.flow for step in window])
-    texture: Floats = np.mean([step.texture for step in window], axis=0)
-    at = np.concatenate(([times[before]], times[[step.frame for step in window]]))
-    field = field_of(flow, texture, at, grid)
+def _judged_part(window: Window, times: Times, grid: Grid, inside: npt.NDArray[np.bool_] | None) -> _Part:
+    """Field, motion and candidates of one window."""
+    core = window.core
+    texture = np.stack([step.texture for step in window.steps])
+    at = window.at(times)
+    field = field_of(np.stack([step.flow for step in window.steps]), np.mean(texture, axis=0), at, grid)
     found = [
         each
         for each in candidates(field)
         if core[0] <= each.peak_s < core[1] and (inside is None or inside[each.row, each.column])
     ]
-    much = moving(field)
     own = (field.times_s >= core[0]) & (field.times_s < core[1])
+    dark = without_picture(texture, at[1:], field)
+    much = moving(field) & ~dark
     said = verdicts(found)
     movements = [(each.peak_s, verdict.likely) for each, verdict in zip(found, said, strict=True)]
     apart = [called(stretch, movements) for stretch in stretches(field, much & own)]
+    unseen = stretches(field, dark & own, NO_PICTURE)
+    unjudged = apart + unseen
     return _Part(
         judged=[
-            Judged(each, verdict, int(np.abs(times - each.peak_s).argmin()), _within(each.peak_s, apart), beat)
-            for each, verdict, beat in zip(found, said, beating(found), strict=True)
+            Judged(each, verdict, int(np.abs(times - each.peak_s).argmin()), _within(each.peak_s, unjudged), known)
+            for each, verdict, known in zip(found, said, _known(found, said, window, at[1:]), strict=True)
         ],
         stretches=apart,
-        observed_s=float((own & ~much).sum()) / field.rate_hz,
-        probe_mm_s=_averaged(field.probe_mm_s[own], max(1, round(0.2 * field.rate_hz))),
+        unseen=unseen,
+        observed_s=float((own & ~much & ~dark).sum()) / field.rate_hz,
+        probe_mm_s=_averaged(field.times_s[own], field.probe_mm_s[own], max(1, round(0.2 * field.rate_hz))),
+        opens=window.opens,
         valid=field.valid,
         usual_mm=field.scored.noise,
     )
+
+
+def _known(found: list[Candidate], said: list[Verdict], window: Window, ends_s: Times) -> list[str]:
+    """What every candidate is by a rule; empty where none fits. Graphics are sought among what looks like a twitch:
+    the rest has its name, and the probe's motion changes pictures, too."""
+    changed = np.stack([step.changed for step in window.steps])
+    usual = np.asarray(np.median(changed, axis=0), np.float32)
+    return [
+        PULSE if beat else GRAPHICS if verdict.confidence > 0.5 and redrawn(each, changed, usual, ends_s) else ""
+        for each, verdict, beat in zip(found, said, beating(found), strict=True)
+    ]
 
 
 def _within(time_s: float, apart: list[Stretch]) -> str:
@@ -174,30 +179,44 @@ def _within(time_s: float, apart: list[Stretch]) -> str:
     return next((each.name for each in apart if each.start_s <= time_s < each.end_s), "")
 
 
-def _joined(parts: list[_Part], grid: Grid, times: npt.NDArray[np.float64], count: int) -> ClipMotion:
+def _joined(parts: list[_Part], grid: Grid, tally: Tally) -> ClipMotion:
     """One clip of its windows."""
-    step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
-    span = float(times[-1] - times[0]) + step
     valid = np.logical_and.reduce([part.valid for part in parts]) if parts else np.zeros(grid.blocks, bool)
     usual = np.median([part.usual_mm for part in parts], axis=0) if parts else np.zeros(grid.blocks)
     judged = [each for part in parts for each in part.judged]
+    moved = _run_together([each for part in parts for each in part.stretches])
+    unseen = _run_together([each for part in parts for each in part.unseen])
+    unseen += [Stretch(start, end, STANDSTILL) for start, end in tally.standstills()]
     return ClipMotion(
         grid=grid,
         valid=valid,
         judged=tuple(sorted(judged, key=lambda each: each.candidate.peak_s)),
-        stretches=tuple(_run_together([each for part in parts for each in part.stretches])),
-        span_s=span,
-        observed_s=min(sum(part.observed_s for part in parts), span),
-        frames=count,
-        rate_hz=(count - 1) / (span - step) if span > step else 0.0,
+        stretches=tuple(sorted(moved + unseen, key=lambda each: each.start_s)),
+        span_s=tally.span_s,
+        observed_s=min(sum(part.observed_s for part in parts), tally.span_s),
+        frames=tally.frames,
+        rate_hz=tally.rate_hz,
         usual_mm=np.asarray(usual, np.float32),
-        probe_mm_s=tuple(each for part in parts for each in part.probe_mm_s),
+        probe_mm_s=_runs(parts),
     )
 
 
-def _averaged(values: Floats, length: int) -> list[float]:
-    """Means of consecutive stretches."""
-    return [float(values[at : at + length].mean()) for at in range(0, len(values), length)]
+def _averaged(times_s: Floats, values: Floats, length: int) -> list[tuple[float, float]]:
+    """Middle and mean of consecutive stretches."""
+    return [
+        (float(times_s[at : at + length].mean()), float(values[at : at + length].mean()))
+        for at in range(0, len(values), length)
+    ]
+
+
+def _runs(parts: list[_Part]) -> tuple[tuple[tuple[float, float], ...], ...]:
+    """The probe's speed in runs that no standstill parts."""
+    runs: list[list[tuple[float, float]]] = []
+    for part in parts:
+        if part.opens:
+            runs.append([])
+        runs[-1].extend(part.probe_mm_s)
+    return tuple(tuple(run) for run in runs)
 
 
 def _run_together(apart: list[Stretch]) -> list[Stretch]:

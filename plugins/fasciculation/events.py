@@ -11,7 +11,6 @@ from plugins.contract import Event
 from plugins.fasciculation.clip import ClipMotion, Judged
 from plugins.fasciculation.judge import FASCICULATION
 
-PULSE = "arterial pulsation"
 SURE = 0.9
 """Confidence that a fasciculation needs where the picture moves, whatever the threshold; chosen by cross-validation on
 the clips of training."""
@@ -43,7 +42,7 @@ def events_of(motion: ClipMotion, threshold: float) -> tuple[Event, ...]:
 
 def _event(judged: Judged, motion: ClipMotion, threshold: float) -> Event:
     each, verdict = judged.candidate, judged.verdict
-    accepted = verdict.confidence >= _needed(judged, threshold) and not judged.beat
+    accepted = verdict.confidence >= _needed(judged, threshold) and not judged.known_as
     centre = motion.grid.centre(each.row + 0.5, each.column + 0.5)
     numbers: dict[str, float] = {"peak_s": round(each.peak_s, 4), "in_motion": float(bool(judged.in_motion))}
     spacing = motion.grid.spacing
@@ -54,7 +53,7 @@ def _event(judged: Judged, motion: ClipMotion, threshold: float) -> Event:
             "depth_mm": round((centre[1] - motion.grid.box.row0) * spacing.row_mm, 1),
             "area_mm2": round(each.area_mm2, 1),
         }
-    name = "" if accepted else PULSE if judged.beat else judged.in_motion or verdict.likely
+    name = "" if accepted else judged.known_as or judged.in_motion or verdict.likely
     return Event(
         name=FASCICULATION if accepted else "movement",
         start_s=round(each.start_s, 4),

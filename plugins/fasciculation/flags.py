@@ -32,6 +32,13 @@ MOTION = Flag(
     Action.BLOCK_NORMAL,
     "Part of the clip moved too much to be judged; that time is not counted as observed.",
 )
+UNSEEN = Flag(
+    "unseen",
+    Action.BLOCK_NORMAL,
+    "For part of the clip there was no picture of the tissue, or one that stood still; that time is not counted as"
+    " observed.",
+    "The probe lost contact, the scanner was frozen, or frames were lost while the clip was recorded or exported.",
+)
 DARK_FIELD = Flag(
     "dark-field",
     Action.BLOCK_NORMAL,

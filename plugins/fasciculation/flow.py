@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from plugins.fasciculation.frames import telling
 from plugins.fasciculation.gradients import BlockSums
 from plugins.fasciculation.grid import Floats, Grid
 
@@ -35,8 +36,6 @@ _MARGIN = 2
 """Blocks around the far ones that are looked at again with them."""
 _MEMORY = 0.05
 """Weight of the newest picture in what is usual."""
-_SAME = 0.02
-"""Mean difference in grey levels under which two frames are the same frame recorded twice."""
 _LIMIT = 2.5
 """No block moves further than so many working pixels of its level between two frames."""
 _CHUNK = 16
@@ -52,10 +51,13 @@ class Step:
     """Displacement in working pixels, shape (rows, columns, 2) of blocks; last axis (column, row)."""
     texture: Floats
     """Smaller diagonal element of the structure tensor, shape (rows, columns) of blocks."""
+    changed: Floats
+    """Mean square of the change that one linear step of motion does not explain, in grey levels squared, shape (rows,
+    columns) of blocks."""
 
 
 def steps(frames: Iterable[npt.NDArray[np.uint8]], grid: Grid) -> Iterator[Step]:
-    """Displacement frame by frame, holding a few working pictures; repeated frames are left out.
+    """Displacement frame by frame, holding a few working pictures; repeated and broken frames are left out.
 
     Parameters
     ----------
@@ -67,20 +69,15 @@ def steps(frames: Iterable[npt.NDArray[np.uint8]], grid: Grid) -> Iterator[Step]
     Yields
     ------
     Step
-        For every frame that differs from the one before, the first excepted.
+        For every frame that shows the tissue anew (``frames.telling``), the first excepted.
     """
     lucas = _Estimator(grid)
     kernel = np.asarray(cv2.getGaussianKernel(5, _BLUR, cv2.CV_32F), np.float32)
     levels: list[Floats] = []
     indices: list[int] = []
-    raw: npt.NDArray[np.uint8] | None = None
-    for index, frame in enumerate(frames):
-        small = grid.reduced(frame)
-        if raw is not None and cv2.norm(raw, small, cv2.NORM_L1) < _SAME * small.size:
-            continue
+    for index, small in telling(frames, grid):
         levels.append(np.asarray(cv2.sepFilter2D(small, cv2.CV_32F, kernel, kernel), np.float32))
         indices.append(index)
-        raw = small
         if len(levels) > _CHUNK:
             yield from lucas.steps(indices, levels)
             levels, indices = levels[-1:], indices[-1:]
@@ -102,7 +99,7 @@ class _Estimator:
         """The fine level alone where little moved; else the coarse level first, and the fine one on what it leaves."""
         if len(levels) < 2:
             return []
-        flow, texture, unlike = _solved(self.sums.of(levels, self.blocks))
+        flow, texture, unlike, changed = _solved(self.sums.of(levels, self.blocks))
         for at in range(len(flow)):
             rows, columns = self._far(flow[at], unlike[at])
             if rows.stop:
@@ -110,14 +107,14 @@ class _Estimator:
                         slice(columns.start * self.side[1], columns.stop * self.side[1]))  # fmt: skip
                 again = self._from_afar(levels[at][part], levels[at + 1][part], flow[at, rows, columns].shape[:2])
                 flow[at, rows, columns], texture[at, rows, columns] = again
-        return [Step(index, flow[at], texture[at]) for at, index in enumerate(indices[1:])]
+        return [Step(index, flow[at], texture[at], changed[at]) for at, index in enumerate(indices[1:])]
 
     def _from_afar(self, before: Floats, after: Floats, blocks: tuple[int, int]) -> tuple[Floats, Floats]:
         """Two levels: the pictures at half size, then at full size what the warp by that has left."""
         halves = [np.asarray(cv2.pyrDown(level), np.float32) for level in (before, after)]
         rough = [cv2.GaussianBlur(part, (3, 3), 0.8) for part in self.sums.of(halves, blocks)[:, 0]]
         start = np.asarray(cv2.GaussianBlur(2 * _solved(np.stack(rough))[0], (3, 3), 0.7), np.float32)
-        fine, texture, _ = _solved(self.sums.of((before, self._warped(after, start)), blocks))
+        fine, texture, *_ = _solved(self.sums.of((before, self._warped(after, start)), blocks))
         return start + fine[0], texture[0]
 
     def _far(self, fine: Floats, unlike: Floats) -> tuple[slice, slice]:
@@ -154,12 +151,12 @@ def _around(found: npt.NDArray[np.int64], count: int) -> slice:
     return slice(min(low, max(0, high - 4)), high)
 
 
-def _solved(sums: Floats) -> tuple[Floats, Floats, Floats]:
+def _solved(sums: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """A two by two system a block, from the six means of ``BlockSums.of``.
 
-    Returns displacement, with an axis (column, row) more than the means have, texture, and the squared change over
-    the squared gradient: about the squared displacement where that is small, and large wherever the pictures no longer
-    match.
+    Returns displacement, with an axis (column, row) more than the means have, texture, the squared change over the
+    squared gradient (about the squared displacement where that is small, and large wherever the pictures no longer
+    match), and the squared change that this displacement leaves.
     """
     xx, yy, xy, xt, yt, tt = sums
     texture = np.minimum(xx, yy)
@@ -168,4 +165,5 @@ def _solved(sums: Floats) -> tuple[Floats, Floats, Floats]:
     flow = np.empty((*xx.shape, 2), np.float32)
     flow[..., 0] = (yy * xt - xy * yt) * scale
     flow[..., 1] = (xx * yt - xy * xt) * scale
-    return np.clip(flow, -_LIMIT, _LIMIT, out=flow), texture, tt / (xx + yy)
+    changed = np.maximum(tt + flow[..., 0] * xt + flow[..., 1] * yt, 0)
+    return np.clip(flow, -_LIMIT, _LIMIT, out=flow), texture, tt / (xx + yy), changed

@@ -45,7 +45,7 @@ def measurements_of(seen: Observed) -> tuple[Measurement, ...]:
     made = [
         _measure("fasciculation_count", codes.COUNT, count, "{counts}", "accepted events"),
         _measure("fasciculation_rate", codes.RATE, at_rest / minutes, "/min", "events over the judged time"),
-        _measure("observed_time", codes.OBSERVED_TIME, seen.observed_s, "s", "without stretches of too much motion"),
+        _measure("observed_time", codes.OBSERVED_TIME, seen.observed_s, "s", "without stretches that cannot be judged"),
         _measure("clip_time", ACQUISITION_DURATION, seen.span_s, "s", "first frame's start to last frame's end"),
         _measure(
             "rate_not_excluded", codes.RATE_NOT_EXCLUDED, rate_not_excluded(count, minutes), "/min",

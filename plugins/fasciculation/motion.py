@@ -15,6 +15,8 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from plugins.fasciculation.field import Field
+from plugins.fasciculation.grid import Floats
+from plugins.fasciculation.stretch import LEAST_TEXTURE
 
 PROBE_MM_S = 4.0
 """Mean speed of the whole picture above which nothing is judged."""
@@ -26,6 +28,11 @@ MARGIN_S = 0.15
 LONG_S = 4.0
 """A contraction, a knock or a press is over by then."""
 LIMB = "passive or active movement"
+NO_PICTURE, STANDSTILL = "no picture", "standing picture"
+UNSEEN = (NO_PICTURE, STANDSTILL)
+"""Stretches in which nothing was seen; in all others too much moved."""
+SEEN_SHARE = 0.5
+"""Share of the blocks that can be followed otherwise under which there is no picture: the probe lost contact."""
 TELLING = ("breathing", "compression", "contraction pseudotremor", "probe jerk", "voluntary contraction")
 """Names of single movements by which a whole stretch can be called."""
 VOTES = 3
@@ -51,14 +58,31 @@ def moving(field: Field) -> npt.NDArray[np.bool_]:
     return np.asarray(ndimage.binary_dilation(much, iterations=margin), bool)
 
 
-def stretches(field: Field, much: npt.NDArray[np.bool_]) -> list[Stretch]:
-    """The moving stretches with a name: what kind of motion it most likely was."""
+def without_picture(texture: Floats, times_s: npt.NDArray[np.float64], field: Field) -> npt.NDArray[np.bool_]:
+    """Which of the field's times show hardly any of the tissue that the others show, shape (times,).
+
+    Parameters
+    ----------
+    texture:
+        Of every block at every step, shape (steps, rows, columns).
+    times_s:
+        Ends of the steps.
+    """
+    if not field.valid.any():
+        return np.zeros(len(field.times_s), bool)
+    seen = (texture[:, field.valid] > LEAST_TEXTURE).mean(axis=1)
+    dark = np.interp(field.times_s, times_s, seen) < SEEN_SHARE
+    return np.asarray(ndimage.binary_dilation(dark, iterations=max(1, round(MARGIN_S * field.rate_hz))), bool)
+
+
+def stretches(field: Field, much: npt.NDArray[np.bool_], name: str = "") -> list[Stretch]:
+    """Stretches of marked times under a name; without one, what kind of motion each most likely was."""
     labels, count = ndimage.label(much)
     found = []
     for index in range(1, count + 1):
         times = np.flatnonzero(labels == index)
         start, end = float(field.times_s[times[0]]), float(field.times_s[times[-1]]) + 1 / field.rate_hz
-        found.append(Stretch(start, end, _named(field, times, end - start)))
+        found.append(Stretch(start, end, name or _named(field, times, end - start)))
     return found
 
 

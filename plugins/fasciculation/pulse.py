@@ -12,6 +12,7 @@ import numpy as np
 
 from plugins.fasciculation.candidates import Candidate
 
+PULSE = "arterial pulsation"
 LEAST = 6
 """Beats that must be seen."""
 REGULAR = 0.75

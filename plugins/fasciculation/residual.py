@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from plugins.fasciculation.grid import Floats, Grid
 
@@ -67,7 +69,7 @@ def _biweight(squared: Floats) -> Floats:
     return np.asarray(share * share, np.float32)
 
 
-def displacement(residual: Floats, times_s: Floats, uniform_s: Floats) -> Floats:
+def displacement(residual: Floats, times_s: npt.NDArray[np.floating[Any]], uniform_s: Floats) -> Floats:
     """Sum the steps and read them at evenly spaced times, so that lost and repeated frames do no harm.
 
     Parameters

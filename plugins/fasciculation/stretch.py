@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from plugins.fasciculation.field import Field
 from plugins.fasciculation.grid import Floats, Grid
@@ -26,7 +29,7 @@ _SPREAD = np.array([[1.0], [1 / 3], [1 / 3]], np.float32)
 """Mean square over the picture of 1, x and y, which go from -1 to 1."""
 
 
-def field_of(flow: Floats, texture: Floats, times_s: Floats, grid: Grid) -> Field:
+def field_of(flow: Floats, texture: Floats, times_s: npt.NDArray[np.floating[Any]], grid: Grid) -> Field:
     """Prepare a stretch of a clip.
 
     Parameters

@@ -5,7 +5,9 @@
 Stills: muscle_longitudinal (Apache-2.0, N. Cronin and co-workers; scale not stated, taken as 45 mm of depth) and
 nerve_transverse (CC-BY-4.0, T. Kandaouroff: limbs across; taken as 35 mm). Seeds below 5000 use the first two thirds of
 either in the order of their names, seeds from 5000 the last third: neighbours come from one subject. Seeds below 4000
-give each still another look (``varied``), as scanners, presets and depths do; from 4000 on it stays as it is.
+give each still another look (``varied``), as scanners, presets and depths do; from 4000 on it stays as it is. Below
+17000 the still's own edge, which may hold a piece of the screen's frame, moves with the tissue; from 17000 on it lies
+outside of the picture, and tissue comes in from there.
 """
 
 from __future__ import annotations
@@ -32,6 +34,10 @@ VARIED = 4000
 """Seeds below give stills another look."""
 HELD_OUT = 5000
 """Seeds from here on take the last third of the stills."""
+WITHIN = 17000
+"""Seeds from here on show the inside of the still."""
+MARGIN_MM, HIGH = 3.0, 400
+"""Left outside on every side, more than the probe's motions go; rows of a picture."""
 DATA = Path(os.environ.get("NMUS_DATA", Path(__file__).parents[3].parent / "shared" / "data"))
 
 
@@ -78,13 +84,12 @@ def _oftener() -> list[int]:
     return [at for at, shape in enumerate(shapes) for _ in range(OFTENER if shape == SELDOM else 1)]
 
 
-def picture_of(still: Still) -> tuple[np.ndarray, float]:
-    """The tissue part of a still, 400 rows high, and its mm per pixel."""
+def picture_of(still: Still, high: int = HIGH) -> tuple[np.ndarray, float]:
+    """The tissue part of a still, so many rows high, and its mm per pixel."""
     grey = cv2.imread(str(still.path), cv2.IMREAD_GRAYSCALE)
     part = grey[tissue_in(grey)]
-    high = 400
     wide = round(part.shape[1] * high / part.shape[0])
-    return cv2.resize(part, (min(wide, 600), high), interpolation=cv2.INTER_AREA), still.depth_mm / high
+    return cv2.resize(part, (min(wide, round(1.5 * high)), high), interpolation=cv2.INTER_AREA), still.depth_mm / high
 
 
 def tissue_in(grey: np.ndarray) -> tuple[slice, slice]:
@@ -123,17 +128,21 @@ def varied(grey: np.ndarray, depth_mm: float, rng: np.random.Generator) -> tuple
 def moving_clip(kind: str, seed: int, per_minute: float, duration_s: float) -> tuple[Cine, WarpedCine]:
     """A scene of a kind with its tissue replaced by a real still."""
     chosen = stills(seed >= HELD_OUT)[which(kind, seed)]
-    still, spacing = picture_of(chosen)
+    # as many more rows as the margin takes
+    high = round(HIGH / (1 - 2 * MARGIN_MM / chosen.depth_mm)) if seed >= WITHIN else HIGH
+    still, spacing = picture_of(chosen, high)
+    margin_px = (high - HIGH) // 2
     if seed < VARIED:
         still, spacing = varied(still, chosen.depth_mm, np.random.default_rng([seed, KINDS.index(kind), 14]))
     rng = np.random.default_rng([seed, 11])
     rng.integers(1 << 10)  # the grain is the second draw: clips made before stay what they were
     # motions are drawn for the still's size
-    picture = Picture(still.shape[0], still.shape[1], Box(0, 0, still.shape[1], still.shape[0]), spacing)
+    rows, columns = still.shape[0] - 2 * margin_px, still.shape[1] - 2 * margin_px
+    picture = Picture(rows, columns, Box(0, 0, columns, rows), spacing)
     cine = scene(kind, seed, duration_s, per_minute, picture=picture)
     warped = WarpedCine(
         still, spacing, cine.motions, cine.frame_rate_hz, duration_s, cine.faults,
-        grain=float(rng.uniform(1, 6)), seed=seed,
+        grain=float(rng.uniform(1, 6)), seed=seed, margin_px=margin_px,
     )  # fmt: skip
     return cine, warped
 
@@ -143,7 +152,7 @@ def semi(folder: Path, kind: str, seed: int, per_minute: float, duration_s: floa
     if name.exists():
         return
     cine, warped = moving_clip(kind, seed, per_minute, duration_s)
-    grid = grid_for(warped.still.shape, cine.picture.box, warped.spacing_mm)
+    grid = grid_for(warped.shape, cine.picture.box, warped.spacing_mm)
     times = [time_s for time_s, _ in schedule(warped.seed, duration_s, warped.frame_rate_hz, warped.faults)]
     still = which(kind, seed), len(stills(seed >= HELD_OUT))
     keep(

@@ -1,7 +1,8 @@
 """Semi-simulated cine: a real or simulated still, warped by the same motions, with new noise in every frame.
 
 The speckle is a scanner's own and moves with the tissue, but never decorrelates, and nothing new comes into the plane:
-easier than life in that, harder in texture. Tissue that would come from beyond the still's edge repeats the edge.
+easier than life in that, harder in texture. Tissue comes from beyond the picture's edge as far as the still goes there
+(``margin_px``); from beyond the still's edge that edge is repeated.
 """
 
 from __future__ import annotations
@@ -34,12 +35,19 @@ class WarpedCine:
     grain: float = 2.0
     """SD of the new noise in every frame, in grey levels, smoothed to the size of speckle."""
     seed: int = 0
+    margin_px: int = 0
+    """So much of the still on every side is not shown: it comes in when the tissue moves."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of a frame."""
+        return self.still.shape[0] - 2 * self.margin_px, self.still.shape[1] - 2 * self.margin_px
 
 
 def warped_frames(cine: WarpedCine) -> Iterator[Grey]:
-    """The frames one after the other, shape of the still."""
+    """The frames one after the other."""
     rng = np.random.default_rng(cine.seed)
-    high, wide = cine.still.shape
+    high, wide = cine.shape
     across, down = np.meshgrid(np.arange(wide, dtype=np.float32), np.arange(high, dtype=np.float32))
     coarse = (-(-high // _COARSE), -(-wide // _COARSE))
     z, x = (
@@ -65,7 +73,7 @@ def warped_frames(cine: WarpedCine) -> Iterator[Grey]:
             cv2.resize(part.reshape(coarse) * scale, (coarse[1] * _COARSE, coarse[0] * _COARSE))[:high, :wide]
             for part in (dx, dz)
         ]
-        back = (across - full[0], down - full[1])
+        back = (across + cine.margin_px - full[0], down + cine.margin_px - full[1])
         level = cv2.remap(cine.still, *back, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
         level = level + noise[int(rng.integers(len(noise)))]
         keep = np.float32(cine.faults.persistence)
@@ -78,7 +86,7 @@ def _noise(cine: WarpedCine, rng: np.random.Generator) -> list[Floats]:
     """A dozen fields of smoothed noise."""
     fields = []
     for _ in range(12):
-        noise = rng.standard_normal(cine.still.shape, dtype=np.float32)
+        noise = rng.standard_normal(cine.shape, dtype=np.float32)
         noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), 1.0), np.float32)
         fields.append(noise * np.float32(cine.grain / max(float(noise.std()), 1e-6)))
     return fields
