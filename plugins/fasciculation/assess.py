@@ -165,7 +165,7 @@ def _reason(clip: Clip, motion: ClipMotion, seen: Observed, settings: Settings) 
         return NotAssessable(ReasonCode.IMAGE_QUALITY, text, "raise the gain, use more gel, check probe contact", image)
     if motion.observed_s < STILL_ENOUGH * motion.span_s:
         if motion.unseen_s > motion.moving_s:
-            text = f"no picture of the tissue, or one that stands still, for {_share_of(motion.unseen_s, motion)}"
+            text = f"no picture of the tissue, or a frozen one, for {_share_of(motion.unseen_s, motion)}"
             remedy = "keep the probe in contact, and export the clip unfrozen and with every frame"
             return NotAssessable(ReasonCode.IMAGE_QUALITY, text, remedy, image)
         names = sorted({stretch.name for stretch in motion.stretches if stretch.name not in UNSEEN})
@@ -206,8 +206,9 @@ def _flags(motion: ClipMotion, seen: Observed, view: FieldOfView, base: TimeBase
         made.append(flags.with_number(flags.TIME_BASE, base.contradiction))
     if base.cine_rate:
         made.append(flags.with_number(flags.CINE_RATE, base.cine_rate))
-    if motion.frames < 0.85 * clip.frames.count:
-        made.append(flags.with_number(flags.REPEATED_FRAMES, f"Here: {clip.frames.count - motion.frames}."))
+    shown = round(clip.frames.count * (1 - motion.frozen_s / motion.span_s))
+    if motion.frames < 0.85 * shown:
+        made.append(flags.with_number(flags.REPEATED_FRAMES, f"Here: {shown - motion.frames}."))
     if not view.drawn:
         made.append(flags.WHOLE_FIELD)
     if any(0.4 <= (event.confidence or 0) < 0.9 and not event.properties["in_motion"] for event in seen.events):

@@ -15,8 +15,8 @@ from plugins.fasciculation.graphics import GRAPHICS, redrawn
 from plugins.fasciculation.grid import Floats, Grid, grid_of
 from plugins.fasciculation.judge import Verdict, verdicts
 from plugins.fasciculation.motion import (
+    FROZEN,
     NO_PICTURE,
-    STANDSTILL,
     UNSEEN,
     Stretch,
     called,
@@ -71,6 +71,11 @@ class ClipMotion:
     def unseen_s(self) -> float:
         """Time without a picture of the tissue."""
         return sum(each.end_s - each.start_s for each in self.stretches if each.name in UNSEEN)
+
+    @property
+    def frozen_s(self) -> float:
+        """Of that, the time in which the same picture was shown on."""
+        return sum(each.end_s - each.start_s for each in self.stretches if each.name == FROZEN)
 
     @property
     def moving_s(self) -> float:
@@ -186,7 +191,7 @@ def _joined(parts: list[_Part], grid: Grid, tally: Tally) -> ClipMotion:
     judged = [each for part in parts for each in part.judged]
     moved = _run_together([each for part in parts for each in part.stretches])
     unseen = _run_together([each for part in parts for each in part.unseen])
-    unseen += [Stretch(start, end, STANDSTILL) for start, end in tally.standstills()]
+    unseen += [Stretch(start, end, FROZEN) for start, end in tally.standstills()]
     return ClipMotion(
         grid=grid,
         valid=valid,

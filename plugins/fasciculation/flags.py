@@ -35,8 +35,7 @@ MOTION = Flag(
 UNSEEN = Flag(
     "unseen",
     Action.BLOCK_NORMAL,
-    "For part of the clip there was no picture of the tissue, or one that stood still; that time is not counted as"
-    " observed.",
+    "For part of the clip there was no picture of the tissue, or a frozen one; that time is not counted as observed.",
     "The probe lost contact, the scanner was frozen, or frames were lost while the clip was recorded or exported.",
 )
 DARK_FIELD = Flag(
@@ -59,7 +58,7 @@ CINE_RATE = Flag(
 REPEATED_FRAMES = Flag(
     "repeated-frames",
     Action.WARN,
-    "Many frames repeat the one before: the scanner made fewer pictures than the file has frames.",
+    "Many frames repeat the one before or show no tissue: the scanner made fewer pictures than the file has frames.",
 )
 FOOT = Flag(
     "foot-muscle",

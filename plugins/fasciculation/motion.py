@@ -28,8 +28,8 @@ MARGIN_S = 0.15
 LONG_S = 4.0
 """A contraction, a knock or a press is over by then."""
 LIMB = "passive or active movement"
-NO_PICTURE, STANDSTILL = "no picture", "standing picture"
-UNSEEN = (NO_PICTURE, STANDSTILL)
+NO_PICTURE, FROZEN = "no picture", "frozen picture"
+UNSEEN = (NO_PICTURE, FROZEN)
 """Stretches in which nothing was seen; in all others too much moved."""
 SEEN_SHARE = 0.5
 """Share of the blocks that can be followed otherwise under which there is no picture: the probe lost contact."""

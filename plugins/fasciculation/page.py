@@ -101,7 +101,8 @@ def raster(motion: ClipMotion, events: tuple[Event, ...]) -> Chart:
 def _unrest(motion: ClipMotion) -> Chart:
     """Speed of the whole picture, and from where on nothing is judged."""
     speed = [
-        Series("line", tuple(time_s for time_s, _ in run), tuple(mm_s for _, mm_s in run)) for run in motion.probe_mm_s
+        Series("line", tuple(time_s for time_s, _ in run), tuple(mm_s for _, mm_s in run), label="measured")
+        for run in motion.probe_mm_s
     ]
     limit = Series("limit", (0.0, motion.span_s), (PROBE_MM_S, PROBE_MM_S), label="faster: not judged")
     return Chart("Probe", "time (s)", "speed (mm/s)", (*speed, limit))

@@ -210,7 +210,7 @@ def test_while_the_scanner_is_frozen_nothing_is_observed(drifting: Clip) -> None
     )
     raster = finding.pages[0].panels[3].chart
     assert raster is not None
-    assert [one.label for one in raster.series if one.label] == ["not judged: standing picture"]
+    assert [one.label for one in raster.series if one.label] == ["not judged: frozen picture"]
 
 
 def test_a_clip_that_is_frozen_for_longer_than_it_shows_anything_is_no_zero(drifting: Clip) -> None:
@@ -218,7 +218,7 @@ def test_a_clip_that_is_frozen_for_longer_than_it_shows_anything_is_no_zero(drif
     outcome = judged(shown_as(drifting, lambda at, one: still if at > 40 else one))
     assert isinstance(outcome, NotAssessable)
     assert outcome.code is ReasonCode.IMAGE_QUALITY
-    assert "stands still" in outcome.text and "unfrozen" in outcome.remedy
+    assert "frozen" in outcome.text and "unfrozen" in outcome.remedy
 
 
 def test_while_the_probe_has_no_contact_nothing_is_observed(drifting: Clip) -> None:
