@@ -84,6 +84,8 @@ def _record(result: Result, outcome: Outcome, files: Mapping[str, str]) -> Recor
 
 def _measurement(one: Measurement) -> Record:
     record: Record = {"name": one.name, "value": one.value, "unit": one.unit}
+    if one.definition:
+        record["definition"] = one.definition
     if one.uncertainty is not None:
         record["uncertainty"] = one.uncertainty
     if isinstance(one.comparison, Comparison):

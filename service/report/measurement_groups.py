@@ -166,6 +166,8 @@ def _measurements(measurements: Sequence[Measurement]) -> Iterator[Item]:
     for one in measurements:
         more = [(codes.MEASUREMENT_METHOD, one.method), (codes.DERIVATION, one.derivation)]
         children = [tree.coded(Related.HAS_CONCEPT_MOD, name, value) for name, value in more if value is not None]
+        if one.definition:  # equation or table (TID 315)
+            children.append(tree.text(Related.INFERRED_FROM, codes.EQUATION, one.definition))
         counted = one.unit in _COUNTED and float(one.value).is_integer()
         value = int(one.value) if counted else rounded(one.value)
         yield tree.number(Related.CONTAINS, one.code, value, unit(one.unit), [*children, *_properties(one)])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reference_store import anatomy
@@ -54,6 +54,8 @@ class Row:
     """``above`` or ``below``, when it is."""
     not_compared: str = ""
     scale: Scale | None = None
+    definition: str = ""
+    """How the value is computed, and by whose rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +215,10 @@ def _ranked(measurements: Iterable[Record]) -> list[Record]:
 
 
 def _row(one: Record, sources: dict[str, int]) -> Row:
+    return replace(_compared(one, sources), definition=one.get("definition", ""))
+
+
+def _compared(one: Record, sources: dict[str, int]) -> Row:
     name = one["name"][:1].upper() + one["name"][1:].replace("_", " ").replace(" sd", " SD")
     unit = _UNITS.get(one["unit"], one["unit"])
     spread = f" ± {figure(one['uncertainty'])}" if one.get("uncertainty") is not None else ""

@@ -49,7 +49,7 @@ def lines(acquisition: Acquisition, *outcomes: Finding | NotAssessable) -> list[
 def finding(acquisition: Acquisition, comparison: Comparison | Refusal | None = None, **fields: object) -> Finding:
     made = zoo.finding(acquisition, **fields)
     (measurement,) = made.measurements
-    compared = replace(measurement, comparison=comparison, uncertainty=1.0)
+    compared = replace(measurement, comparison=comparison, uncertainty=1.0, definition="how")
     return replace(made, measurements=(compared,))
 
 

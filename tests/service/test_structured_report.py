@@ -69,7 +69,10 @@ def finding(cine, **fields):
         "image": FrameRef(cine.SOPInstanceUID, 4),
         "outline": OUTLINE,
         "measurements": (
-            Measurement("echo_intensity_mean", ECHOGENICITY, 79.2, "[arb'U]", MEAN, comparison=compared),
+            Measurement(
+                "echo_intensity_mean", ECHOGENICITY, 79.2, "[arb'U]", MEAN,
+                definition="mean of all pixels, black ones included", comparison=compared,
+            ),
             Measurement(
                 "thickness", THICKNESS, 14.0, "mm",
                 comparison=Refusal(RefusalCode.NO_REFERENCE, "no reference.", "collect one."),
@@ -159,6 +162,21 @@ def test_comparison_stands_in_the_properties_and_its_source_is_named(content, tm
     texts = " ".join(_texts(document))
     assert "invented, n=120" in texts
     assert "collect one" in texts
+
+
+def test_a_number_says_how_it_was_computed(content, tmp_path):
+    _, document = _sr(content, tmp_path)
+    told = {
+        item.ConceptNameCodeSequence[0].CodeValue: [
+            (child.RelationshipType, child.ConceptNameCodeSequence[0].CodeMeaning, child.TextValue)
+            for child in item.get("ContentSequence", [])
+            if child.ValueType == "TEXT" and child.RelationshipType == "INFERRED FROM"
+        ]
+        for item in _walk(document)
+        if item.get("ValueType") == "NUM" and item.RelationshipType == "CONTAINS"
+    }
+    assert told["110849"] == [("INFERRED FROM", "Equation", "mean of all pixels, black ones included")]
+    assert not any(told[other] for other in told if other != "110849")
 
 
 def test_doubts_and_what_was_not_assessed_are_told(content, tmp_path):

@@ -61,7 +61,7 @@ def area(value: float, outside: str | None) -> dict[str, object]:
 
 
 def plain(name: str, unit: str = "mm") -> dict[str, object]:
-    return {"name": name, "value": 1.23456, "unit": unit, "uncertainty": 0.5}
+    return {"name": name, "value": 1.23456, "unit": unit, "uncertainty": 0.5, "definition": f"how {name} is computed"}
 
 
 REFUSED = {
@@ -97,6 +97,7 @@ def test_what_is_compared_stands_first_and_what_is_outside_says_so() -> None:
     assert [row.name for row in nerve.more] == ["M3", "M4", "M5"]
     assert (nerve.rows[0].value, nerve.rows[0].limits, nerve.rows[0].source) == ("21.5 mm²", "7 to 13", "[1]")
     assert nerve.rows[1].value == "1.23 ± 0.5 mm"
+    assert [row.definition for row in nerve.rows[:2]] == ["", "how m0 is computed"]
     assert [(place.title, row.outside) for place, row in read.outside] == [(nerve.title, "above")]
     assert nerve.doubts == ["Few images."]
     assert muscle.not_compared == {"no reference. collect some": "Echo intensity mean"}
