@@ -172,9 +172,8 @@ def _known(found: list[Candidate], said: list[Verdict], window: Window, ends_s: 
     """What every candidate is by a rule; empty where none fits. Graphics are sought among what looks like a twitch:
     the rest has its name, and the probe's motion changes pictures, too."""
     changed = np.stack([step.changed for step in window.steps])
-    usual = np.asarray(np.median(changed, axis=0), np.float32)
     return [
-        PULSE if beat else GRAPHICS if verdict.confidence > 0.5 and redrawn(each, changed, usual, ends_s) else ""
+        PULSE if beat else GRAPHICS if verdict.confidence > 0.5 and redrawn(each, changed, ends_s) else ""
         for each, verdict, beat in zip(found, said, beating(found), strict=True)
     ]
 
