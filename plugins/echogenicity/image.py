@@ -19,6 +19,7 @@ from plugins.echogenicity.borders import thickness_lines
 from plugins.echogenicity.chosen import Chosen, with_muscle
 from plugins.echogenicity.depth import DepthFigures
 from plugins.echogenicity.figures import figures_of, lies_at_skin
+from plugins.echogenicity.intensity import histogram_of, intensity_of
 from plugins.echogenicity.limits import Limits
 from plugins.echogenicity.maps import LocalMap
 from plugins.echogenicity.neighbours import neighbour_difference
@@ -26,6 +27,10 @@ from plugins.echogenicity.scene import Scene, scene_of
 
 MOST_COLOURED = 0.25
 """Share of coloured pixels above which a region is taken for Doppler, not for a region with a mark in it."""
+
+FEWEST_LEVELS = 4.0
+"""Range of grey levels, 5th to 95th percentile, of a region that shows tissue at all: speckle has tens, a frame that
+was lost, a screen's background or a picture without contact has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ def _at_skin(clip: Clip, chosen: Chosen) -> NotAssessable:
 
 
 def _refused(clip: Clip, scene: Scene) -> NotAssessable | None:
-    """Why a region cannot be measured at all: it holds no pixel, or lies under colour."""
+    """Why a region cannot be measured at all: it holds no pixel, lies under colour, or shows nothing."""
     chosen, inside = scene.chosen, int(scene.mask.sum())
     image = FrameRef(clip.sop_instance_uid, chosen.frame)
     if inside == 0:
@@ -100,6 +105,15 @@ def _refused(clip: Clip, scene: Scene) -> NotAssessable | None:
             ReasonCode.COLOUR_DOPPLER,
             f"{share:.0%} of the region is coloured: grey levels under colour are not the tissue's",
             "send the image without colour Doppler or coloured overlays",
+            image,
+            (Line(chosen.outline, LineRole.ALTERNATIVE),),
+        )
+    grey = intensity_of(histogram_of(scene.grey, scene.used))
+    if grey.p95 - grey.p5 < FEWEST_LEVELS:
+        return NotAssessable(
+            ReasonCode.IMAGE_QUALITY,
+            f"nine tenths of the region lie between grey levels {grey.p5:.0f} and {grey.p95:.0f}: it shows no tissue",
+            "check that the frame that was drawn in shows the muscle; raise the gain, use more gel",
             image,
             (Line(chosen.outline, LineRole.ALTERNATIVE),),
         )

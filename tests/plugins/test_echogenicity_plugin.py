@@ -127,6 +127,22 @@ def test_coloured_pixels_are_left_out_and_reported():
     assert "colour_left_out" in {flag.name for flag in image.flags}
 
 
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_a_region_that_shows_no_tissue_is_not_measured(level):
+    """A frame that was lost: its mean would be a number like any other."""
+    blank = np.full(SHAPE, level, np.uint8)
+    blank[::7, ::5] ^= 1
+    (refused,) = analyse(clip(blank))
+    assert isinstance(refused, NotAssessable)
+    assert refused.code is ReasonCode.IMAGE_QUALITY
+    assert "shows no tissue" in refused.text
+
+
+def test_a_dark_region_with_speckle_is_measured():
+    dark = np.random.default_rng(3).exponential(2.5, SHAPE).astype(np.uint8)
+    assert value(analyse(clip(dark))[0], "echo_intensity_mean") == pytest.approx(dark[30:90, 20:120].mean())
+
+
 def test_mostly_coloured_regions_are_taken_for_doppler():
     (outcome,) = analyse(clip(colour=np.ones(SHAPE, bool)))
     assert isinstance(outcome, NotAssessable)
