@@ -170,7 +170,7 @@ def _reason(clip: Clip, motion: ClipMotion, seen: Observed, settings: Settings) 
             return NotAssessable(ReasonCode.IMAGE_QUALITY, text, remedy, image)
         names = sorted({stretch.name for stretch in motion.stretches if stretch.name not in UNSEEN})
         text = (
-            f"movement over {_share_of(motion.span_s - motion.observed_s, motion)} ({', '.join(names)}):"
+            f"movement over {_share_of(motion.moving_s, motion)} ({', '.join(names)}):"
             " fasciculations in it would not be seen"
         )
         return NotAssessable(

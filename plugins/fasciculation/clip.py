@@ -146,8 +146,8 @@ def _judged_part(window: Window, times: Times, grid: Grid, inside: npt.NDArray[n
         if core[0] <= each.peak_s < core[1] and (inside is None or inside[each.row, each.column])
     ]
     own = (field.times_s >= core[0]) & (field.times_s < core[1])
-    dark = without_picture(texture, at[1:], field)
-    much = moving(field) & ~dark
+    much = moving(field)
+    dark = without_picture(texture, at[1:], field) & ~much  # a sweep changes what can be followed, too
     said = verdicts(found)
     movements = [(each.peak_s, verdict.likely) for each, verdict in zip(found, said, strict=True)]
     apart = [called(stretch, movements) for stretch in stretches(field, much & own)]
