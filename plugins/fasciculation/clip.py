@@ -169,8 +169,11 @@ def _judged_part(window: Window, times: Times, grid: Grid, inside: npt.NDArray[n
 
 
 def _known(found: list[Candidate], said: list[Verdict], window: Window, ends_s: Times) -> list[str]:
-    """What every candidate is by a rule; empty where none fits. Graphics are sought among what looks like a twitch:
-    the rest has its name, and the probe's motion changes pictures, too."""
+    """What every candidate is by a rule; empty where none fits.
+
+    Graphics are sought among what looks like a twitch: the rest has its name, and the probe's motion changes pictures,
+    too.
+    """
     changed = np.stack([step.changed for step in window.steps])
     return [
         PULSE if beat else GRAPHICS if verdict.confidence > 0.5 and redrawn(each, changed, ends_s) else ""

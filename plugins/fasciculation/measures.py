@@ -103,7 +103,7 @@ def _sizes(accepted: Sequence[Event]) -> list[Measurement]:
     ]
     if heights:
         speeds = [event.properties["peak_speed_mm_s"] for event in accepted]
-        how = "displacement of 1.6 mm blocks against the rest of the picture, a quarter less than the tissue's largest"
+        how = "displacement of 1.6 mm blocks against the rest of the picture; a quarter too small in simulated clips"
         made += [
             _measure("peak_displacement_median", codes.PEAK_DISPLACEMENT, float(np.median(heights)), "mm", how, MEDIAN),
             _measure("peak_displacement_max", codes.PEAK_DISPLACEMENT, max(heights), "mm", how, MAXIMUM),
